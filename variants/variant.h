@@ -28,6 +28,7 @@ typedef struct design design;
 typedef struct variant {
   const char *name, *help, *source; /* source: paper section or file it must match */
   const variant_option *options;    /* ended by a NULL name */
+  void (*settle)(design *d);        /* may be NULL: folds several spellings of one design into one */
   void (*layout)(const design *d, layout *out);
 } variant;
 
@@ -48,6 +49,9 @@ void design_print(const design *d, int stages, char out[DESIGN_TEXT]);
 const char *design_get(const design *d, const char *option);
 int design_is(const design *d, const char *option, const char *value);
 void design_layout(const design *d, layout *out);
+
+/* For variants: every segment sees every segment, without bias. */
+void layout_see_all(layout *l);
 
 typedef struct design_alias {
   const char *name, *meaning, *help;
