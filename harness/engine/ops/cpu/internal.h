@@ -58,8 +58,8 @@ struct attn_kernels {
   void (*softmax)(const softmax_tile *x);
   void (*softmax_grad)(const softmax_grad_tile *x);
   real (*dot)(int64_t n, const real *a, const real *b); /* 16 lanes */
-  void (*small)(const small_pair *x);
-  void (*small_bwd)(const small_pair *x);
+  void (*small)(const small_pair *x, real scale);       /* scale of the logits */
+  void (*small_bwd)(const small_pair *x, real scale);
 };
 
 #endif
