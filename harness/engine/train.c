@@ -95,7 +95,7 @@ static int take(trainer *r) {
   int rc = OK;
   ctx *c = r->c;
   err *e = &c->err;
-  int64_t b = r->cfg->batch, text = b * r->data->n_text * r->data->text_dim;
+  int64_t b = r->cfg->batch, text_reals = b * r->data->n_text * r->data->text_dim;
   void *p;
   TRY(ctx_view(c, b, r->whole, "latents", &r->latents));
   TRY(ctx_view(c, b, r->whole, "targets", &r->target));
@@ -105,7 +105,7 @@ static int take(trainer *r) {
   r->scalars = p;
   TRY(mem_new(e, b * r->whole, sizeof(real), "batch", &r->stage));
   TRY(mem_new(e, b * r->whole, sizeof(real), "batch", &r->stage_target));
-  TRY(mem_new(e, text, sizeof(real), "batch text", &r->stage_text));
+  TRY(mem_new(e, text_reals, sizeof(real), "batch text", &r->stage_text));
   TRY(mem_new(e, r->half, sizeof(float), "noise", &r->noise));
   TRY(mem_new(e, b, sizeof(double), "time steps", &r->t));
   TRY(mem_new(e, r->data->clips, sizeof(int64_t), "data order", &r->order));

@@ -17,14 +17,14 @@ static int run(dry *d, const plan_request *r) {
   int rc = OK;
   ctx *c = &d->c;
   TRY(mem_new(&c->err, r->batch, sizeof(double), "time steps", &d->t));
-  view text;
+  view rows;
   void *latents, *out, *target, *loss;
-  TRY(ctx_view(c, r->batch * r->n_text, r->cfg.text_dim, "text", &text));
+  TRY(ctx_view(c, r->batch * r->n_text, r->cfg.text_dim, "text", &rows));
   int64_t half = (int64_t)r->batch * r->l.streams * r->frames * r->height * r->width;
   TRY(arena_take(&c->mem, &c->err, half * r->cfg.in_channels, sizeof(real), "latents", &latents));
   TRY(arena_take(&c->mem, &c->err, half * r->cfg.out_channels, sizeof(real), "output", &out));
   TRY(arena_take(&c->mem, &c->err, 1, sizeof(double), "loss", &loss));
-  dit_io io = {.latents = latents, .text = text, .t = d->t, .ofs = d->t, .out = out, .recompute = r->recompute};
+  dit_io io = {.latents = latents, .text = rows, .t = d->t, .ofs = d->t, .out = out, .recompute = r->recompute};
   memset(c->count, 0, sizeof c->count);
   if (!r->train) {
     TRY(dit_forward(c, &d->m, &d->a, &d->g, &io));
