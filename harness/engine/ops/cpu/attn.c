@@ -49,9 +49,9 @@ static key_block pack_keys(const task *t, int64_t from, int64_t n, int64_t total
   attn_piece p[ATTN_SPANS];
   int pieces = attn_pieces(t->g->k, t->g->nk, from, n, p);
   key_block b = {.n = n, .np = attn_round(n, ATTN_PAD), .first = from == 0, .last = from + n == total};
-  attn_gather(h, t->x->k, p, pieces, t->w.v); /* v is only the way to the panels here */
-  attn_panels(h, t->w.v, b.n, b.np, (real)(ATTN_LOG2E / sqrt((double)h->dim)), t->w.kt);
-  attn_gather(h, t->x->v, p, pieces, t->w.v);
+  attn_gather(h, t->x->k, p, pieces, attn_scale2(h->dim), t->w.v); /* v is only the way to the panels here */
+  attn_panels(h, t->w.v, b.n, b.np, t->w.kt);
+  attn_gather(h, t->x->v, p, pieces, 1, t->w.v);
   b.bias = attn_biases(p, pieces, b.np, t->w.bias);
   return b;
 }
@@ -77,7 +77,7 @@ static void step(const task *t, const key_block *b, int64_t q, int64_t m) {
   const scratch *w = &t->w;
   attn_piece p[ATTN_SPANS];
   int pieces = attn_pieces(t->g->q, t->g->nq, q, m, p);
-  attn_gather(h, t->x->q, p, pieces, w->q);
+  attn_gather(h, t->x->q, p, pieces, 1, w->q);
   attn_scores(h, m, b->np, w->q, w->kt, w->scores, LDS);
   h->s->attn->softmax(&(softmax_tile){.m = m,
                                       .nk = b->n,

@@ -65,10 +65,12 @@ static key_block pack_keys(const task *t, int64_t from, int64_t n) {
     int64_t cut = kept_from(p.row, p.row + p.n, t->x->kv_from) - p.row;
     if (cut < p.n) b.kept[b.n_kept++] = (attn_piece){.row = p.row + cut, .at = p.at + cut, .n = p.n - cut};
   }
-  attn_gather(h, t->x->v, b.piece, b.pieces, t->w.k); /* k is only the way to the panels here */
-  attn_panels(h, t->w.k, b.n, b.np, 1, t->w.vt);
-  attn_gather(h, t->x->k, b.piece, b.pieces, t->w.k);
-  attn_panels(h, t->w.k, b.n, b.np, (real)(ATTN_LOG2E / sqrt((double)h->dim)), t->w.kt);
+  /* k is only the way to the panels the first two times */
+  attn_gather(h, t->x->v, b.piece, b.pieces, 1, t->w.k);
+  attn_panels(h, t->w.k, b.n, b.np, t->w.vt);
+  attn_gather(h, t->x->k, b.piece, b.pieces, attn_scale2(h->dim), t->w.k);
+  attn_panels(h, t->w.k, b.n, b.np, t->w.kt);
+  attn_gather(h, t->x->k, b.piece, b.pieces, 1, t->w.k);
   b.bias = attn_biases(b.piece, b.pieces, b.np, t->w.bias);
   return b;
 }
@@ -76,8 +78,8 @@ static key_block pack_keys(const task *t, int64_t from, int64_t n) {
 /* Queries and upstream gradients of a tile, their log-sum-exp and delta. */
 static int load_queries(const task *t, int64_t q, int64_t m, attn_piece p[ATTN_SPANS]) {
   int pieces = attn_pieces(t->g->q, t->g->nq, q, m, p);
-  attn_gather(&t->h, t->x->q, p, pieces, t->w.q);
-  attn_gather(&t->h, t->x->d_o, p, pieces, t->w.g);
+  attn_gather(&t->h, t->x->q, p, pieces, 1, t->w.q);
+  attn_gather(&t->h, t->x->d_o, p, pieces, 1, t->w.g);
   for (int i = 0; i < pieces; i++) {
     for (int64_t r = 0; r < p[i].n; r++) {
       t->w.lse2[p[i].at + r] = (real)((double)*attn_at(t->x->lse, t->head, p[i].row + r) * ATTN_LOG2E);

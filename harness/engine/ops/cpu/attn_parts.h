@@ -2,6 +2,8 @@
 #ifndef TD_OPS_CPU_ATTN_PARTS_H
 #define TD_OPS_CPU_ATTN_PARTS_H
 
+#include <math.h>
+
 #include "ops/cpu/internal.h"
 
 #define ATTN_LOG2E 1.44269504088896340735992468
@@ -11,6 +13,11 @@ enum {
   ATTN_Q = 96,    /* query rows of a tile of scores: a multiple of every register tile's rows */
   ATTN_PAD = 32,  /* keys of a block are padded to this: a multiple of every register tile's columns */
 };
+
+/* What turns q k into log2 units. */
+static inline real attn_scale2(int64_t dim) {
+  return (real)(ATTN_LOG2E / sqrt((double)dim));
+}
 
 /* One head: columns col .. col+dim of q, k, v, o; pad = dim rounded up to whole vectors. */
 typedef struct attn_head {
@@ -67,20 +74,20 @@ static inline int attn_pieces(const attn_span *span, int n, int64_t from, int64_
   return pieces;
 }
 
-static inline void attn_gather(const attn_head *h, view src, const attn_piece *p, int pieces, real *dst) {
+/* The pieces' rows, times scale -> dst[.][pad] */
+static inline void attn_gather(const attn_head *h, view src, const attn_piece *p, int pieces, real scale, real *dst) {
   for (int i = 0; i < pieces; i++) {
-    h->s->attn->gather(p[i].n, h->dim, h->pad, attn_at(src, p[i].row, h->col), src.ld, 1, dst + p[i].at * h->pad);
+    h->s->attn->gather(p[i].n, h->dim, h->pad, attn_at(src, p[i].row, h->col), src.ld, scale, dst + p[i].at * h->pad);
   }
 }
 
-/* [n][pad] -> panels of nr keys, [dim][nr] each, times scale; keys n .. np are zero. */
-static inline void attn_panels(const attn_head *h, const real *src, int64_t n, int64_t np, real scale, real *dst) {
+/* [n][pad] -> panels of nr keys, [dim][nr] each; keys n .. np are zero. */
+static inline void attn_panels(const attn_head *h, const real *src, int64_t n, int64_t np, real *dst) {
   const mul_kernels *u = h->s->mul;
   for (int64_t j = 0; j < np; j += u->nr) {
     int64_t here = n - j < 0 ? 0 : n - j;
     u->pack_t(u->nr, attn_min(here, u->nr), h->dim, src + j * h->pad, h->pad, dst + j * h->dim);
   }
-  if (scale != 1) h->s->attn->gather(1, np * h->dim, np * h->dim, dst, np * h->dim, scale, dst);
 }
 
 /* The biases of the keys in log2 units, or NULL when all are zero. */

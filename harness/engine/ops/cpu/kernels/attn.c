@@ -135,15 +135,18 @@ static void small_bwd(const small_pair *x, real scale) {
     real d0 = dot(x->dim, x->d_o[i], x->v[0]), d1 = dot(x->dim, x->d_o[i], x->v[1]);
     e[i] = p[i] * (R(1.0) - p[i]) * (d0 - d1) * scale;
   }
+  const real *q0 = x->q[0], *q1 = x->q[1], *k0 = x->k[0], *k1 = x->k[1], *g0 = x->d_o[0], *g1 = x->d_o[1];
+  real *dq0 = x->dq[0], *dq1 = x->dq[1], *dk0 = x->dk[0], *dk1 = x->dk[1], *dv0 = x->dv[0], *dv1 = x->dv[1];
+  real n0 = R(1.0) - p[0], n1 = R(1.0) - p[1];
+#pragma omp simd
   for (int64_t c = 0; c < x->dim; c++) {
-    real k = x->k[0][c] - x->k[1][c], g0 = x->d_o[0][c], g1 = x->d_o[1][c];
-    real dk = vfma(e[0], x->q[0][c], e[1] * x->q[1][c]);
-    x->dq[0][c] = e[0] * k;
-    x->dq[1][c] = e[1] * k;
-    x->dk[0][c] = dk;
-    x->dk[1][c] = -dk;
-    x->dv[0][c] = vfma(p[0], g0, p[1] * g1);
-    x->dv[1][c] = vfma(R(1.0) - p[0], g0, (R(1.0) - p[1]) * g1);
+    real k = k0[c] - k1[c], dk = vfma(e[0], q0[c], e[1] * q1[c]);
+    dq0[c] = e[0] * k;
+    dq1[c] = e[1] * k;
+    dk0[c] = dk;
+    dk1[c] = -dk;
+    dv0[c] = vfma(p[0], g0[c], p[1] * g1[c]);
+    dv1[c] = vfma(n0, g0[c], n1 * g1[c]);
   }
 }
 
