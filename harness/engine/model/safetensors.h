@@ -7,6 +7,7 @@
 #ifndef TD_MODEL_SAFETENSORS_H
 #define TD_MODEL_SAFETENSORS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
