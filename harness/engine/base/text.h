@@ -25,12 +25,21 @@ void text_add_json(text *t, const char *s);
 void text_add_number(text *t, double v);
 int text_ok(text *t, err *e) TD_MUST_CHECK;
 void text_free(text *t);
+/* Length of the UTF-8 character at s (n > 0 bytes are there); 0 when it is malformed, overlong or a surrogate. */
+size_t utf8_length(const char *s, size_t n);
 
 /* Whole file into *out (zero-terminated, caller frees). Fails with E_IO naming the path, E_FORMAT above `limit`
  * bytes. */
 int file_read(err *e, const char *path, size_t limit, char **out, size_t *n) TD_MUST_CHECK;
-/* path.tmp-PID, write, fsync, rename, fsync of the folder: the file is whole or absent. */
+/* path.tmp-PID, write, fsync, rename, fsync of the folder: the file is the old one (or absent) or the whole new one,
+ * and no temporary file is left. Only a failed fsync of the folder reports E_IO with the new file in place. */
 int file_write(err *e, const char *path, const void *data, size_t n) TD_MUST_CHECK;
+/* The same for pieces laid end to end, so that a large file need not be put together in memory. */
+typedef struct file_part {
+  const void *data;
+  size_t n;
+} file_part;
+int file_write_parts(err *e, const char *path, const file_part *part, int64_t parts) TD_MUST_CHECK;
 /* mkdir -p */
 int file_mkdirs(err *e, const char *path) TD_MUST_CHECK;
 int file_exists(const char *path);
