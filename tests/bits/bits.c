@@ -330,7 +330,7 @@ static int run_design(bench *b, const dit *m, const char *name, const world *w) 
   adapter a = {0};
   TRY(design_parse(&b->c.err, name, &d));
   design_layout(&d, &l);
-  TRY(adapter_open(&b->c, m, &l, 4, 2, 1, &a));
+  TRY(adapter_open(&b->c, m, &l, &(adapter_shape){.rank = 4, .gamma = 2, .trainable = 1}, &a));
   TRY(adapter_init(&b->c, &a, m, &l, 3));
   /* The base trains nothing: only its samples count. */
   if (a.n_params) TRY(train(b, (dit *)(uintptr_t)m, &a, &d, w, name));
