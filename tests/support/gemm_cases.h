@@ -147,6 +147,23 @@ static void test_epilogue(void **state) {
   }
 }
 
+/* (1 + e)^2 - (1 + 2e) is e^2 when the product is not rounded before the sum, else 0 for this e. The levels with
+ * fused multiply-add must use it, whatever flags the build got. */
+static void test_fused(void **state) {
+  (void)state;
+  const double e = sizeof(real) == 4 ? ldexp(1, -12) : ldexp(1, -27);
+  for (size_t l = 0; l < 4; l++) {
+    ctx c;
+    if (!open_level(&c, all_levels[l], 1)) continue;
+    real a[2] = {-1, (real)(1 + e)}, b[2] = {(real)(1 + 2 * e), (real)(1 + e)}, y = 7;
+    op_gemm_args g = {.a = view_of(a, 1, 2), .b = view_of(b, 2, 1), .c = view_of(&y, 1, 1), .alpha = 1};
+    must(&c, op_gemm(&c, &g));
+    int fused = !strcmp(c.isa, "v3") || !strcmp(c.isa, "v4");
+    if (strcmp(c.isa, "generic")) assert_true((double)y == (fused ? e * e : 0));
+    ctx_close(&c);
+  }
+}
+
 /* Accuracy of a long sum of random numbers. */
 static void test_random(void **state) {
   (void)state;
@@ -222,6 +239,7 @@ static void test_position(void **state) {
 
 #define GEMM_CASES                                                                                                   \
   cmocka_unit_test(test_sizes), cmocka_unit_test(test_blocks), cmocka_unit_test(test_epilogue),                      \
-      cmocka_unit_test(test_random), cmocka_unit_test(test_threads_and_levels), cmocka_unit_test(test_position)
+      cmocka_unit_test(test_random), cmocka_unit_test(test_fused), cmocka_unit_test(test_threads_and_levels),        \
+      cmocka_unit_test(test_position)
 
 #endif
