@@ -1,7 +1,7 @@
 /* Compiled once per instruction-set level; contraction is off, so that every level and compiler rounds alike. */
 #include <math.h>
 
-#include "ops/cpu/kernels/act.h"
+#include "ops/cpu/kernels/vexp.h"
 #include "ops/cpu/row.h"
 
 #ifdef TD_REAL_F64
@@ -161,16 +161,16 @@ static void lincomb(int64_t n, int terms, const real *const x[4], const real c[4
 
 static void act(int64_t n, op_act kind, const real *x, real *y) {
   switch (kind) {
-  case ACT_GELU_TANH: BY_COLUMNS(n, y[j] = k_gelu(x[j])); break;
-  case ACT_SILU: BY_COLUMNS(n, y[j] = k_silu(x[j])); break;
+  case ACT_GELU_TANH: BY_COLUMNS(n, y[j] = vgelu(x[j])); break;
+  case ACT_SILU: BY_COLUMNS(n, y[j] = vsilu(x[j])); break;
   default: BY_COLUMNS(n, y[j] = x[j]); break;
   }
 }
 
 static void act_grad(int64_t n, op_act kind, const real *x, const real *dy, real *dx) {
   switch (kind) {
-  case ACT_GELU_TANH: BY_COLUMNS(n, dx[j] = dy[j] * k_gelu_slope(x[j])); break;
-  case ACT_SILU: BY_COLUMNS(n, dx[j] = dy[j] * k_silu_slope(x[j])); break;
+  case ACT_GELU_TANH: BY_COLUMNS(n, dx[j] = dy[j] * vgelu_grad(x[j])); break;
+  case ACT_SILU: BY_COLUMNS(n, dx[j] = dy[j] * vsilu_grad(x[j])); break;
   default: BY_COLUMNS(n, dx[j] = dy[j]); break;
   }
 }
