@@ -22,7 +22,7 @@ typedef struct train_config {
   int64_t steps, batch;
   uint64_t seed;
   double lr, domain_lr, muon_lr; /* muon_lr 0: AdamW for everything */
-  double beta1, beta2, eps, decay, clip;
+  double beta1, beta2, eps, decay, domain_decay, clip;
   int64_t warmup; /* linear warm-up steps; then constant to `hold` of the run, then linear to `floor` */
   double hold, floor;
   double caption_dropout;

@@ -21,6 +21,7 @@ typedef struct dit_config {
   int sample_height, sample_width, sample_frames; /* latent height and width, pixel frames */
   int temporal_compression;
   int rotary, learned, slice_positions; /* slice_positions: the 1.5 models' integer positions (patch_t given) */
+  double norm_eps;                      /* of every layer norm but the head norms (1e-6) */
   double spatial_scale, temporal_scale; /* interpolation scales of the sincos table */
 } dit_config;
 
@@ -75,6 +76,7 @@ typedef struct lora_pair {
 } lora_pair;
 typedef struct adapter_block {
   lora_pair q, k, v, o;
+  view qkv_a;                                    /* A of q, k and v, one below the other: [3 * rank, D] */
   view norm_w, norm_b, type_emb, xq, xk, xv, xo; /* exchange module */
 } adapter_block;
 typedef struct adapter_tensors {
@@ -84,7 +86,7 @@ typedef struct adapter_tensors {
   adapter_block *block;
 } adapter_tensors;
 typedef struct adapter {
-  int layers, rank;
+  int layers, rank, exchange_rank;
   double gamma; /* LoRA scale alpha / rank */
   int64_t n_params, n_reals;
   param *params;
@@ -92,17 +94,21 @@ typedef struct adapter {
   adapter_tensors t, d;
 } adapter;
 
-/* rank: of the LoRA and of the exchange module. An adapter of a layout that trains nothing is legal and empty. */
-int adapter_open(ctx *c, const dit *m, const layout *l, int rank, double gamma, int trainable,
-                 adapter *out) TD_MUST_CHECK;
+typedef struct adapter_shape {
+  int rank, exchange_rank; /* of the LoRA; of the exchange module (0: as the LoRA) */
+  double gamma;            /* LoRA scale */
+  int trainable;           /* with gradients and AdamW moments */
+} adapter_shape;
+/* An adapter of a layout that trains nothing is legal and empty. */
+int adapter_open(ctx *c, const dit *m, const layout *l, const adapter_shape *s, adapter *out) TD_MUST_CHECK;
 void adapter_close(ctx *c, adapter *a);
 /* LoRA A uniform +-1/sqrt(in), B zero, domain zero, exchange: Linear default and o zero, latent_in zero, latent_out
  * copy or zero (spec/model.md 11.2, 5.3, 5.4). */
 int adapter_init(ctx *c, adapter *a, const dit *m, const layout *l, uint64_t seed) TD_MUST_CHECK;
 /* Reads tensors by name from any of n files; a missing or misshapen one is an error. */
 int adapter_load(ctx *c, adapter *a, st_file *const *files, int n) TD_MUST_CHECK;
-/* Rank of the LoRA in the files, 0 when there is none. */
-int adapter_rank_of(st_file *const *files, int n);
+/* Ranks found in the files' shapes (0 when there is none); gamma from the metadata, else 1 / rank. */
+adapter_shape adapter_shape_of(st_file *const *files, int n);
 int adapter_save(ctx *c, const adapter *a, st_writer *to) TD_MUST_CHECK;
 
 /* The geometry of one batch: row offsets, row maps, attention groups, position tables. */

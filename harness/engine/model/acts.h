@@ -1,0 +1,71 @@
+/* Buffers of one pass through the model, shared by forward.c and backward.c. Everything lies in the context's arena.
+ */
+#ifndef TD_MODEL_ACTS_H
+#define TD_MODEL_ACTS_H
+
+#include "model/dit.h"
+
+/* R rows of the batch, width D, E time rows, rank r. */
+typedef struct block_acts {
+  view mod1, mod2;             /* [E, 6D]: shift, scale, gate, then the same for text rows */
+  view x;                      /* [R, D] block input */
+  view h1;                     /* [R, D] modulated norm of x */
+  view qkv;                    /* [R, 3D] before the head norms */
+  view qk;                     /* [R, 2D] after head norms and rotation */
+  view o, lse;                 /* [R, D], [heads, R] */
+  view t_qkv, t_o;             /* [R, 3r], [R, r]: LoRA rows times A^T */
+  view y1;                     /* [R, D] attention output */
+  view xa;                     /* [R, D] after the attention residual, before the exchange */
+  view ex, exq, exk, exv, exo; /* exchange: [2n, D] norm + type, [2n, rx] each; n = video rows of the batch */
+  view xm;                     /* [R, D] after the exchange: input of the second half */
+  view h2;                     /* [R, D] */
+  view pre, act;               /* [R, 4D] */
+  view y2;                     /* [R, D] */
+} block_acts;
+
+struct dit_acts {
+  int keep;                       /* 2: every buffer of every block, 1: block inputs, 0: nothing */
+  view sinus, e1, es1, emb, semb; /* time embedding: [E, D], [E, time] before and after SiLU, sum, SiLU(sum) */
+  view osinus, o1, os1;           /* the same for ofs */
+  view patch[LAYOUT_SEGMENTS], patch_alpha; /* patch rows of each video segment */
+  block_acts *block; /* host array [layers]; without keep = 2 all entries share one set of buffers but x */
+  view x;            /* [R, D] output of the last block */
+  view mod;          /* [E, 2D] of norm_out */
+  view n1[LAYOUT_SEGMENTS], n2[LAYOUT_SEGMENTS], rows[LAYOUT_SEGMENTS], rows_alpha;
+};
+
+/* What one pass works on. */
+typedef struct pass {
+  ctx *c;
+  const dit *m;
+  const adapter *a;
+  const geom *g;
+  const dit_io *io;
+  dit_acts *acts;
+} pass;
+
+/* Maximal runs of rows that carry LoRA; returns their number. */
+typedef struct row_run {
+  int64_t r0, n;
+} row_run;
+int lora_runs(const geom *g, row_run out[LAYOUT_SEGMENTS]);
+
+/* Is the half that this segment carries predicted? FUSED segments always are. */
+int segment_predicted(const layout *l, const segment *s);
+view segment_rows(const geom *g, view v, int s);
+
+int forward_all(pass *p, int keep) TD_MUST_CHECK;
+/* Runs block i from its kept input into its buffers, without the last residual. */
+int forward_block_again(pass *p, int i) TD_MUST_CHECK;
+
+/* Row maps of the head norms' rotation and of modulation, offset to row r0. */
+static inline const int32_t *map_from(const int32_t *map, int64_t r0) {
+  return map ? map + r0 : NULL;
+}
+/* shift, scale, gate of a [E, 6D] modulation as a [2E, 3D] table: row 2e for video rows, 2e+1 for text rows. */
+static inline view mod_part(view mod, int part, int64_t d) {
+  view t = {mod.p, 2 * mod.rows, 3 * d, 3 * d, mod.type};
+  return view_cols(t, part * d, d);
+}
+
+#endif

@@ -1,0 +1,527 @@
+/* The forward pass: spec/model.md 3.3, 3.4, 4.1, 5. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/acts.h"
+
+#define HEAD_NORM_EPS 1e-6
+
+int lora_runs(const geom *g, row_run out[LAYOUT_SEGMENTS]) {
+  int n = 0;
+  for (int s = 0; s < g->l.n_seg; s++) {
+    if (!g->l.seg[s].lora) continue;
+    int64_t rows = g->batch * g->seg_rows[s];
+    if (n && out[n - 1].r0 + out[n - 1].n == g->seg_at[s])
+      out[n - 1].n += rows;
+    else
+      out[n++] = (row_run){g->seg_at[s], rows};
+  }
+  return n;
+}
+
+int segment_predicted(const layout *l, const segment *s) {
+  if (s->kind != SEG_VIDEO) return 0;
+  return s->stream == STREAM_FUSED || (s->stream == STREAM_RGB ? l->loss_rgb : l->loss_alpha);
+}
+
+view segment_rows(const geom *g, view v, int s) {
+  return view_rows(v, g->seg_at[s], g->batch * g->seg_rows[s]);
+}
+
+static int trace(const pass *p, const char *name, view v) {
+  return p->io->trace ? p->io->trace(p->io->user, name, v) : OK;
+}
+
+static int linear(ctx *c, view x, view w, view b, view y) {
+  return op_gemm(c, &(op_gemm_args){.a = x, .b = w, .tb = 1, .c = y, .alpha = 1, .bias = b});
+}
+
+/* --- buffers --- */
+
+typedef struct taker {
+  ctx *c;
+  int rc;
+} taker;
+
+static view take(taker *t, int64_t rows, int64_t cols, const char *what) {
+  view v = {0};
+  if (t->rc == OK) t->rc = ctx_view(t->c, rows, cols, what, &v);
+  return v;
+}
+
+static void take_block(taker *t, const pass *p, block_acts *b) {
+  const geom *g = p->g;
+  int64_t r = g->rows, d = dit_width(&p->m->cfg), e = g->n_time;
+  b->mod1 = take(t, e, 6 * d, "modulation");
+  b->mod2 = take(t, e, 6 * d, "modulation");
+  b->h1 = take(t, r, d, "attention input");
+  b->qkv = take(t, r, 3 * d, "q, k, v");
+  b->qk = take(t, r, 2 * d, "normalised q, k");
+  b->o = take(t, r, d, "attention output");
+  b->lse = take(t, p->m->cfg.heads, r, "log-sum-exp");
+  b->y1 = take(t, r, d, "attention projection");
+  if (g->l.lora) {
+    b->t_qkv = take(t, r, 3 * p->a->rank, "LoRA product");
+    b->t_o = take(t, r, p->a->rank, "LoRA product");
+  }
+  if (g->l.exchange) {
+    int64_t n = 2 * g->batch * g->n_video, rx = p->a->exchange_rank;
+    b->ex = take(t, n, d, "exchange input");
+    b->exq = take(t, n, rx, "exchange q");
+    b->exk = take(t, n, rx, "exchange k");
+    b->exv = take(t, n, rx, "exchange v");
+    b->exo = take(t, n, rx, "exchange output");
+  }
+  b->h2 = take(t, r, d, "feed-forward input");
+  b->pre = take(t, r, 4 * d, "feed-forward hidden");
+  b->act = take(t, r, 4 * d, "feed-forward activation");
+  b->y2 = take(t, r, d, "feed-forward output");
+}
+
+/* The residual stream: one buffer when nothing is kept, else one a block (and those in the middle of a block when it
+ * will be differentiated). */
+static void take_stream(taker *t, const pass *p, int i, int keep, block_acts *b) {
+  int64_t r = p->g->rows, d = dit_width(&p->m->cfg);
+  const block_acts *first = &p->acts->block[0];
+  b->x = i && !keep ? first->x : take(t, r, d, "residual");
+  if (!keep) {
+    b->xa = b->xm = b->x;
+  } else if (keep == 1 && i) {
+    b->xa = first->xa;
+    b->xm = first->xm;
+  } else {
+    b->xa = p->g->l.exchange ? take(t, r, d, "residual before exchange") : (view){0};
+    b->xm = take(t, r, d, "residual after attention");
+    if (!p->g->l.exchange) b->xa = b->xm;
+  }
+}
+
+static int take_all(pass *p, int keep) {
+  dit_acts *s = p->acts;
+  const geom *g = p->g;
+  const dit_config *f = &p->m->cfg;
+  taker t = {p->c, OK};
+  int64_t d = dit_width(f), e = g->n_time, video = g->batch * g->n_video;
+  int64_t pp = (int64_t)f->patch_t * f->patch * f->patch;
+  s->keep = keep;
+  s->sinus = take(&t, e, d, "time sinusoid");
+  s->e1 = take(&t, e, f->time_dim, "time embedding");
+  s->es1 = take(&t, e, f->time_dim, "time embedding");
+  s->emb = take(&t, e, f->time_dim, "time embedding");
+  s->semb = take(&t, e, f->time_dim, "time embedding");
+  if (f->ofs_dim) {
+    s->osinus = take(&t, e, f->ofs_dim, "ofs sinusoid");
+    s->o1 = take(&t, e, f->ofs_dim, "ofs embedding");
+    s->os1 = take(&t, e, f->ofs_dim, "ofs embedding");
+  }
+  for (int i = 0; i < g->l.n_seg; i++) {
+    if (g->l.seg[i].kind != SEG_VIDEO) continue;
+    s->patch[i] = take(&t, video, f->in_channels * pp, "patches");
+    if (!segment_predicted(&g->l, &g->l.seg[i])) continue;
+    s->n1[i] = take(&t, video, d, "final norm");
+    s->n2[i] = take(&t, video, d, "output norm");
+    s->rows[i] = take(&t, video, f->out_channels * pp, "output patches");
+  }
+  if (g->l.widened) {
+    s->patch_alpha = take(&t, video, f->in_channels * pp, "alpha patches");
+    s->rows_alpha = take(&t, video, f->out_channels * pp, "alpha output patches");
+  }
+  s->mod = take(&t, e, 2 * d, "output modulation");
+  for (int i = 0; i < f->layers; i++) {
+    block_acts *b = &s->block[i];
+    if (i && keep < 2)
+      *b = s->block[0];
+    else
+      take_block(&t, p, b);
+    take_stream(&t, p, i, keep, b);
+  }
+  s->x = keep ? take(&t, g->rows, d, "residual") : s->block[0].x;
+  return t.rc;
+}
+
+/* --- embeddings --- */
+
+/* cos first (flip_sin_to_cos); frequencies and angles in float as the reference computes them. */
+static void sinusoid(double t, int64_t dim, real *out) {
+  int64_t half = dim / 2;
+  for (int64_t i = 0; i < half; i++) {
+    float freq = (float)exp((double)(-(float)log(10000.0) * (float)i / (float)half));
+    float angle = (float)t * freq;
+    out[i] = (real)(float)cos((double)angle);
+    out[half + i] = (real)(float)sin((double)angle);
+  }
+}
+
+static int upload_sinusoids(const pass *p, const double *t, view to) {
+  int rc = OK;
+  ctx *c = p->c;
+  real *host = NULL;
+  TRY(mem_new(&c->err, to.rows * to.cols, sizeof(real), "sinusoid", &host));
+  for (int64_t e = 0; e < to.rows; e++)
+    sinusoid(e < p->g->batch ? t[e] : 0.0, to.cols, host + e * to.cols); /* further rows: clean segments, time 0 */
+  TRY(op_upload(c, to.p, host, (size_t)(to.rows * to.cols) * sizeof(real)));
+out:
+  free(host);
+  return rc;
+}
+
+static int embed_time(pass *p) {
+  int rc = OK;
+  ctx *c = p->c;
+  dit_acts *s = p->acts;
+  const dit_tensors *w = &p->m->t;
+  TRY(upload_sinusoids(p, p->io->t, s->sinus));
+  TRY(linear(c, s->sinus, w->t1_w, w->t1_b, s->e1));
+  TRY(op_act_fwd(c, &(op_act_args){.x = s->e1, .y = s->es1, .act = ACT_SILU}));
+  TRY(linear(c, s->es1, w->t2_w, w->t2_b, s->emb));
+  if (p->m->cfg.ofs_dim) {
+    if (!p->io->ofs) FAIL(&c->err, E_ARG, "this model needs in.ofs, one value a sample");
+    TRY(upload_sinusoids(p, p->io->ofs, s->osinus));
+    TRY(linear(c, s->osinus, w->u1_w, w->u1_b, s->o1));
+    TRY(op_act_fwd(c, &(op_act_args){.x = s->o1, .y = s->os1, .act = ACT_SILU}));
+    TRY(op_gemm(
+        c, &(op_gemm_args){.a = s->os1, .b = w->u2_w, .tb = 1, .c = s->emb, .alpha = 1, .beta = 1, .bias = w->u2_b}));
+  }
+  TRY(op_act_fwd(c, &(op_act_args){.x = s->emb, .y = s->semb, .act = ACT_SILU}));
+  TRY(trace(p, "time_emb", s->emb));
+out:
+  return rc;
+}
+
+/* Latents of one half of sample b: [F, C, H, W] inside [B, streams * F, C, H, W]. */
+static real *half_of(const pass *p, const real *all, int channels, int64_t b, int half) {
+  const geom *g = p->g;
+  int64_t n = (int64_t)g->frames * channels * g->height * g->width;
+  return (real *)(uintptr_t)(all + (b * g->l.streams + half) * n);
+}
+
+static op_patch_args patch_args(const pass *p, real *latents, int channels, view rows, int64_t b) {
+  const geom *g = p->g;
+  return (op_patch_args){.latents = latents,
+                         .rows = view_rows(rows, b * g->n_video, g->n_video),
+                         .frames = g->frames,
+                         .channels = channels,
+                         .height = g->height,
+                         .width = g->width,
+                         .p = p->m->cfg.patch,
+                         .pt = p->m->cfg.patch_t};
+}
+
+static int patch_half(pass *p, int half, view rows) {
+  int rc = OK;
+  for (int64_t b = 0; b < p->g->batch; b++) {
+    op_patch_args a =
+        patch_args(p, half_of(p, p->io->latents, p->m->cfg.in_channels, b, half), p->m->cfg.in_channels, rows, b);
+    TRY(op_patch(p->c, &a));
+  }
+out:
+  return rc;
+}
+
+static int embed_segment(pass *p, int i, view x) {
+  int rc = OK;
+  ctx *c = p->c;
+  dit_acts *s = p->acts;
+  const dit_tensors *w = &p->m->t;
+  const segment *seg = &p->g->l.seg[i];
+  view rows = segment_rows(p->g, x, i);
+  if (seg->kind == SEG_TEXT) {
+    TRY(linear(c, p->io->text, w->text_w, w->text_b, rows));
+    goto out;
+  }
+  view weight = w->patch_w;
+  TRY(patch_half(p, seg->stream == STREAM_ALPHA, s->patch[i]));
+  TRY(linear(c, s->patch[i], weight, w->patch_b, rows));
+  if (seg->stream == STREAM_FUSED) {
+    TRY(patch_half(p, 1, s->patch_alpha));
+    TRY(op_gemm(c,
+                &(op_gemm_args){.a = s->patch_alpha, .b = p->a->t.in_w, .tb = 1, .c = rows, .alpha = 1, .beta = 1}));
+  }
+out:
+  return rc;
+}
+
+static int embed(pass *p) {
+  int rc = OK;
+  const geom *g = p->g;
+  view x = p->acts->block[0].x;
+  TRY(embed_time(p));
+  for (int i = 0; i < g->l.n_seg; i++) TRY(embed_segment(p, i, x));
+  if (g->pos.p) TRY(op_add_rows(p->c, &(op_add_rows_args){.x = x, .table = g->pos, .map = g->map_pos}));
+  for (int i = 0; i < g->l.n_seg; i++)
+    if (g->l.seg[i].domain)
+      TRY(op_add_rows(p->c, &(op_add_rows_args){.x = segment_rows(g, x, i), .table = p->a->t.domain}));
+  TRY(trace(p, "embed", x));
+out:
+  return rc;
+}
+
+/* --- blocks --- */
+
+static int lora_add(ctx *c, view t, lora_pair l, double gamma, view y) {
+  return op_gemm(c, &(op_gemm_args){.a = t, .b = l.b, .tb = 1, .c = y, .alpha = gamma, .beta = 1});
+}
+
+static int project_qkv(pass *p, int i, block_acts *b) {
+  int rc = OK;
+  ctx *c = p->c;
+  int64_t d = dit_width(&p->m->cfg);
+  const dit_block *w = &p->m->t.block[i];
+  row_run run[LAYOUT_SEGMENTS];
+  TRY(linear(c, b->h1, w->qkv_w, w->qkv_b, b->qkv));
+  int n = p->g->l.lora ? lora_runs(p->g, run) : 0;
+  for (int k = 0; k < n; k++) {
+    const adapter_block *a = &p->a->t.block[i];
+    int r = p->a->rank;
+    view h = view_rows(b->h1, run[k].r0, run[k].n), t = view_rows(b->t_qkv, run[k].r0, run[k].n);
+    view y = view_rows(b->qkv, run[k].r0, run[k].n);
+    TRY(op_gemm(c, &(op_gemm_args){.a = h, .b = a->qkv_a, .tb = 1, .c = t, .alpha = 1}));
+    TRY(lora_add(c, view_cols(t, 0, r), a->q, p->a->gamma, view_cols(y, 0, d)));
+    TRY(lora_add(c, view_cols(t, r, r), a->k, p->a->gamma, view_cols(y, d, d)));
+    TRY(lora_add(c, view_cols(t, 2 * r, r), a->v, p->a->gamma, view_cols(y, 2 * d, d)));
+  }
+out:
+  return rc;
+}
+
+static int project_out(pass *p, int i, block_acts *b) {
+  int rc = OK;
+  ctx *c = p->c;
+  const dit_block *w = &p->m->t.block[i];
+  row_run run[LAYOUT_SEGMENTS];
+  TRY(linear(c, b->o, w->o_w, w->o_b, b->y1));
+  int n = p->g->l.lora ? lora_runs(p->g, run) : 0;
+  for (int k = 0; k < n; k++) {
+    const adapter_block *a = &p->a->t.block[i];
+    view o = view_rows(b->o, run[k].r0, run[k].n), t = view_rows(b->t_o, run[k].r0, run[k].n);
+    TRY(op_gemm(c, &(op_gemm_args){.a = o, .b = a->o.a, .tb = 1, .c = t, .alpha = 1}));
+    TRY(lora_add(c, t, a->o, p->a->gamma, view_rows(b->y1, run[k].r0, run[k].n)));
+  }
+out:
+  return rc;
+}
+
+static int head_norms(pass *p, int i, block_acts *b) {
+  int rc = OK;
+  int64_t d = dit_width(&p->m->cfg);
+  const dit_block *w = &p->m->t.block[i];
+  op_headnorm_rope_args a = {.x = view_cols(b->qkv, 0, d),
+                             .y = view_cols(b->qk, 0, d),
+                             .w = w->nq_w,
+                             .b = w->nq_b,
+                             .cos = p->g->rope_cos,
+                             .sin = p->g->rope_sin,
+                             .map = p->m->cfg.rotary ? p->g->map_rope : NULL,
+                             .dim = p->m->cfg.head_dim,
+                             .eps = HEAD_NORM_EPS};
+  TRY(op_headnorm_rope(p->c, &a));
+  a.x = view_cols(b->qkv, d, d);
+  a.y = view_cols(b->qk, d, d);
+  a.w = w->nk_w;
+  a.b = w->nk_b;
+  TRY(op_headnorm_rope(p->c, &a));
+out:
+  return rc;
+}
+
+/* Inter-batch module (spec/model.md 5.3 D1): pairs of video rows at equal position; ex holds RGB rows, then alpha
+ * rows. */
+static int exchange(pass *p, int i, block_acts *b) {
+  int rc = OK;
+  ctx *c = p->c;
+  const geom *g = p->g;
+  const adapter_block *a = &p->a->t.block[i];
+  int64_t n = g->batch * g->n_video;
+  for (int s = 0; s < g->l.n_seg; s++) {
+    if (g->l.seg[s].kind != SEG_VIDEO) continue;
+    int half = g->l.seg[s].stream == STREAM_ALPHA;
+    TRY(op_ln_mod(c, &(op_ln_mod_args){.x = segment_rows(g, b->xa, s),
+                                       .y = view_rows(b->ex, half * n, n),
+                                       .w = a->norm_w,
+                                       .b = a->norm_b,
+                                       .shift = a->type_emb,
+                                       .map = map_from(g->map_type, g->seg_at[s]),
+                                       .eps = 1e-5}));
+  }
+  TRY(op_gemm(c, &(op_gemm_args){.a = b->ex, .b = a->xq, .tb = 1, .c = b->exq, .alpha = 1}));
+  TRY(op_gemm(c, &(op_gemm_args){.a = b->ex, .b = a->xk, .tb = 1, .c = b->exk, .alpha = 1}));
+  TRY(op_gemm(c, &(op_gemm_args){.a = b->ex, .b = a->xv, .tb = 1, .c = b->exv, .alpha = 1}));
+  TRY(op_attn_small(
+      c, &(op_attn_small_args){.q = b->exq, .k = b->exk, .v = b->exv, .o = b->exo, .heads = g->l.exchange_heads}));
+  for (int s = 0; s < g->l.n_seg; s++) {
+    if (g->l.seg[s].kind != SEG_VIDEO) continue;
+    int half = g->l.seg[s].stream == STREAM_ALPHA;
+    TRY(op_gemm(c, &(op_gemm_args){.a = view_rows(b->exo, half * n, n),
+                                   .b = a->xo,
+                                   .tb = 1,
+                                   .c = segment_rows(g, b->xm, s),
+                                   .alpha = 1,
+                                   .beta = 1}));
+  }
+out:
+  return rc;
+}
+
+static int attention_half(pass *p, int i, block_acts *b) {
+  int rc = OK;
+  ctx *c = p->c;
+  const geom *g = p->g;
+  const dit_block *w = &p->m->t.block[i];
+  int64_t d = dit_width(&p->m->cfg);
+  TRY(linear(c, p->acts->semb, w->ada1_w, w->ada1_b, b->mod1));
+  TRY(op_ln_mod(c, &(op_ln_mod_args){.x = b->x,
+                                     .y = b->h1,
+                                     .w = w->n1_w,
+                                     .b = w->n1_b,
+                                     .shift = mod_part(b->mod1, 0, d),
+                                     .scale = mod_part(b->mod1, 1, d),
+                                     .map = g->map_mod,
+                                     .eps = p->m->cfg.norm_eps}));
+  TRY(project_qkv(p, i, b));
+  TRY(head_norms(p, i, b));
+  TRY(op_attn(c, &(op_attn_args){.q = view_cols(b->qk, 0, d),
+                                 .k = view_cols(b->qk, d, d),
+                                 .v = view_cols(b->qkv, 2 * d, d),
+                                 .o = b->o,
+                                 .lse = b->lse,
+                                 .groups = g->groups,
+                                 .n_groups = g->n_groups,
+                                 .dim = p->m->cfg.head_dim}));
+  TRY(project_out(p, i, b));
+  if (b->xa.p != b->x.p) TRY(op_copy(c, b->xa, b->x));
+  TRY(op_gate_add(c,
+                  &(op_gate_add_args){.x = b->xa, .y = b->y1, .gate = mod_part(b->mod1, 2, d), .map = g->map_mod}));
+  if (g->l.exchange) {
+    if (b->xm.p != b->xa.p) TRY(op_copy(c, b->xm, b->xa));
+    TRY(exchange(p, i, b));
+  }
+out:
+  return rc;
+}
+
+static int feed_forward(pass *p, int i, block_acts *b) {
+  int rc = OK;
+  ctx *c = p->c;
+  const dit_block *w = &p->m->t.block[i];
+  int64_t d = dit_width(&p->m->cfg);
+  TRY(linear(c, p->acts->semb, w->ada2_w, w->ada2_b, b->mod2));
+  TRY(op_ln_mod(c, &(op_ln_mod_args){.x = b->xm,
+                                     .y = b->h2,
+                                     .w = w->n2_w,
+                                     .b = w->n2_b,
+                                     .shift = mod_part(b->mod2, 0, d),
+                                     .scale = mod_part(b->mod2, 1, d),
+                                     .map = p->g->map_mod,
+                                     .eps = p->m->cfg.norm_eps}));
+  TRY(op_gemm(c, &(op_gemm_args){.a = b->h2,
+                                 .b = w->f1_w,
+                                 .tb = 1,
+                                 .c = b->act,
+                                 .alpha = 1,
+                                 .bias = w->f1_b,
+                                 .act = ACT_GELU_TANH,
+                                 .pre = p->acts->keep ? b->pre : (view){0}}));
+  TRY(linear(c, b->act, w->f2_w, w->f2_b, b->y2));
+out:
+  return rc;
+}
+
+static int forward_block(pass *p, int i) {
+  int rc = OK;
+  block_acts *b = &p->acts->block[i];
+  int64_t d = dit_width(&p->m->cfg);
+  view next = i + 1 < p->m->cfg.layers ? p->acts->block[i + 1].x : p->acts->x;
+  TRY(attention_half(p, i, b));
+  TRY(feed_forward(p, i, b));
+  if (next.p != b->xm.p) TRY(op_copy(p->c, next, b->xm));
+  TRY(op_gate_add(p->c,
+                  &(op_gate_add_args){.x = next, .y = b->y2, .gate = mod_part(b->mod2, 2, d), .map = p->g->map_mod}));
+  char name[32];
+  snprintf(name, sizeof name, "block.%d", i);
+  TRY(trace(p, name, next));
+out:
+  return rc;
+}
+
+int forward_block_again(pass *p, int i) {
+  int rc = OK;
+  TRY(attention_half(p, i, &p->acts->block[i]));
+  TRY(feed_forward(p, i, &p->acts->block[i]));
+out:
+  return rc;
+}
+
+/* --- head --- */
+
+static int unpatch_half(pass *p, int half, view rows) {
+  int rc = OK;
+  int channels = p->m->cfg.out_channels;
+  for (int64_t b = 0; b < p->g->batch; b++) {
+    op_patch_args a = patch_args(p, half_of(p, p->io->out, channels, b, half), channels, rows, b);
+    TRY(op_unpatch(p->c, &a));
+  }
+out:
+  return rc;
+}
+
+static int head_segment(pass *p, int i) {
+  int rc = OK;
+  ctx *c = p->c;
+  dit_acts *s = p->acts;
+  const dit_tensors *w = &p->m->t;
+  const segment *seg = &p->g->l.seg[i];
+  int64_t d = dit_width(&p->m->cfg);
+  TRY(op_ln_mod(
+      c,
+      &(op_ln_mod_args){
+          .x = segment_rows(p->g, s->x, i), .y = s->n1[i], .w = w->nf_w, .b = w->nf_b, .eps = p->m->cfg.norm_eps}));
+  TRY(op_ln_mod(c, &(op_ln_mod_args){.x = s->n1[i],
+                                     .y = s->n2[i],
+                                     .w = w->no_w,
+                                     .b = w->no_b,
+                                     .shift = view_cols(s->mod, 0, d),
+                                     .scale = view_cols(s->mod, d, d),
+                                     .map = map_from(p->g->map_time, p->g->seg_at[i]),
+                                     .eps = p->m->cfg.norm_eps}));
+  TRY(linear(c, s->n2[i], w->out_w, w->out_b, s->rows[i]));
+  TRY(unpatch_half(p, seg->stream == STREAM_ALPHA, s->rows[i]));
+  if (seg->stream == STREAM_FUSED) {
+    TRY(linear(c, s->n2[i], p->a->t.out_w, p->a->t.out_b, s->rows_alpha));
+    TRY(unpatch_half(p, 1, s->rows_alpha));
+  }
+  TRY(trace(p, i == 0 || p->g->seg_at[i] == p->g->video_from ? "norm_out" : "norm_out.alpha", s->n2[i]));
+out:
+  return rc;
+}
+
+int forward_all(pass *p, int keep) {
+  int rc = OK;
+  const geom *g = p->g;
+  TRY(take_all(p, keep));
+  TRY(embed(p));
+  for (int i = 0; i < p->m->cfg.layers; i++) TRY(forward_block(p, i));
+  int64_t n = (int64_t)g->batch * g->l.streams * g->frames * p->m->cfg.out_channels * g->height * g->width;
+  if (g->l.streams == 2 && !g->l.widened && !(g->l.loss_rgb && g->l.loss_alpha))
+    TRY(op_fill(p->c, view_of(p->io->out, 1, n), 0));
+  TRY(linear(p->c, p->acts->semb, p->m->t.ada_w, p->m->t.ada_b, p->acts->mod));
+  for (int i = 0; i < g->l.n_seg; i++)
+    if (segment_predicted(&g->l, &g->l.seg[i])) TRY(head_segment(p, i));
+out:
+  return rc;
+}
+
+int dit_forward(ctx *c, const dit *m, const adapter *a, const geom *g, const dit_io *io) {
+  int rc = OK;
+  size_t mark = arena_mark(&c->mem);
+  dit_acts acts = {0};
+  pass p = {c, m, a, g, io, &acts};
+  TRY(mem_new(&c->err, m->cfg.layers, sizeof(block_acts), "block buffers", &acts.block));
+  TRY(forward_all(&p, 0));
+out:
+  free(acts.block);
+  arena_release(&c->mem, mark);
+  return rc;
+}

@@ -1,0 +1,150 @@
+#include "model/params.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+static int64_t product(int rank, const int64_t *shape) {
+  int64_t n = 1;
+  for (int i = 0; i < rank; i++) n *= shape[i];
+  return n;
+}
+
+static void set_view(view *v, real *block, int64_t offset, int rank, const int64_t *shape) {
+  if (!v) return;
+  int64_t n = product(rank, shape), rows = rank == 1 ? 1 : shape[0];
+  if (rank == 3 && shape[0] == 1) rows = shape[1]; /* [1, rows, cols] tables */
+  *v = block ? view_of(block + offset, rows, n / rows) : (view){0};
+}
+
+void params_add(param_list *p, view *w, view *g, param_group group, int rank, const int64_t *shape, const char *name,
+                ...) {
+  int64_t count = product(rank, shape), offset = p->reals;
+  p->reals += count;
+  if (p->bind) {
+    set_view(w, p->w, offset, rank, shape);
+    set_view(g, p->g, offset, rank, shape);
+    return;
+  }
+  if (p->rc == OK) p->rc = mem_grow(p->e, &p->param, &p->cap, p->n + 1, sizeof(param), "parameter list");
+  if (p->rc != OK) return;
+  param *q = &p->param[p->n++];
+  *q = (param){.rank = rank, .count = count, .offset = offset, .group = group};
+  for (int i = 0; i < rank; i++) q->shape[i] = shape[i];
+  va_list ap;
+  va_start(ap, name);
+  vsnprintf(q->name, sizeof q->name, name, ap);
+  va_end(ap);
+}
+
+int params_end(param_list *p) {
+  if (p->rc == OK) return OK;
+  free(p->param);
+  p->param = NULL;
+  return p->rc;
+}
+
+void params_uniform(rng r, double bound, int64_t n, real *out) {
+  float u[256];
+  for (int64_t i = 0; i < n; i += 256) {
+    int64_t k = n - i < 256 ? n - i : 256;
+    rng_uniform(r, (uint64_t)i, k, u);
+    for (int64_t j = 0; j < k; j++) out[i + j] = (real)(float)((2 * (double)u[j] - 1) * bound);
+  }
+}
+
+static void add_shape(text *t, int rank, const int64_t *shape) {
+  text_add(t, "[");
+  for (int i = 0; i < rank; i++) text_addf(t, "%s%lld", i ? "," : "", (long long)shape[i]);
+  text_add(t, "]");
+}
+
+/* Equal up to leading ones. */
+static int fits(const param *p, const st_tensor *t) {
+  int a = 0, b = 0;
+  while (a < p->rank - 1 && p->shape[a] == 1) a++;
+  while (b < t->rank - 1 && t->shape[b] == 1) b++;
+  if (p->rank - a != t->rank - b) return 0;
+  return !memcmp(p->shape + a, t->shape + b, (size_t)(p->rank - a) * sizeof(int64_t));
+}
+
+static int wanted(const params_io *io, const char *name) {
+  for (int64_t i = 0; i < io->n; i++)
+    if (!strcmp(io->params[i].name, name)) return 1;
+  return 0;
+}
+
+static const st_tensor *find(const st_file *const *files, int n, const char *name) {
+  const st_tensor *t = NULL;
+  for (int i = 0; i < n && !t; i++) t = st_find(files[i], name);
+  return t;
+}
+
+static int describe(const params_io *io, const st_file *const *files, int n_files, int strict, text *bad) {
+  int count = 0;
+  for (int64_t i = 0; i < io->n; i++) {
+    const param *p = &io->params[i];
+    const st_tensor *t = find(files, n_files, p->name);
+    if (t && fits(p, t) && t->type != DT_I64 && t->type != DT_I32 && t->type != DT_U8) continue;
+    if (count++ >= 8) continue;
+    text_addf(bad, "\n  %s: want ", p->name);
+    add_shape(bad, p->rank, p->shape);
+    text_add(bad, t ? ", file has " : ", file has none");
+    if (t) {
+      text_addf(bad, "%s ", dtype_name(t->type));
+      add_shape(bad, t->rank, t->shape);
+    }
+  }
+  for (int f = 0; strict && f < n_files; f++)
+    for (int64_t i = 0; i < st_count(files[f]); i++) {
+      const char *name = st_at(files[f], i)->name;
+      if (!wanted(io, name) && count++ < 8) text_addf(bad, "\n  %s: the model has no such tensor", name);
+    }
+  return count;
+}
+
+int params_load(const params_io *io, const st_file *const *files, int n_files, int strict) {
+  int rc = OK;
+  err *e = &io->c->err;
+  text bad = {0};
+  real *buffer = NULL;
+  int count = describe(io, files, n_files, strict, &bad);
+  if (count) {
+    TRY(text_ok(&bad, e));
+    FAIL(e, E_SHAPE, "%s: %d tensors do not fit the model:%s%s", n_files ? st_path(files[0]) : "(no file)", count,
+         bad.p, count > 8 ? "\n  ..." : "");
+  }
+  for (int64_t i = 0; i < io->n; i++) {
+    const param *p = &io->params[i];
+    TRY(mem_new(e, p->count, sizeof(real), p->name, &buffer));
+    TRY(st_read_real(e, find(files, n_files, p->name), buffer));
+    TRY(op_upload(io->c, io->w + p->offset, buffer, (size_t)p->count * sizeof(real)));
+    free(buffer);
+    buffer = NULL;
+  }
+out:
+  free(buffer);
+  text_free(&bad);
+  return rc;
+}
+
+int params_save(const params_io *io, dtype t, st_writer *to) {
+  int rc = OK;
+  err *e = &io->c->err;
+  real *buffer = NULL;
+  for (int64_t i = 0; i < io->n; i++) {
+    const param *p = &io->params[i];
+    TRY(mem_new(e, p->count, sizeof(real), p->name, &buffer));
+    TRY(op_download(io->c, buffer, io->w + p->offset, (size_t)p->count * sizeof(real)));
+    TRY(st_writer_add_real(to, e, p->name, t, p->rank, p->shape, buffer));
+    free(buffer);
+    buffer = NULL;
+  }
+out:
+  free(buffer);
+  return rc;
+}

@@ -1,0 +1,157 @@
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ops/backends.h"
+#include "ops/cpu/cpu.h"
+
+typedef struct level {
+  const char *isa;
+  int (*present)(void);
+  const mul_kernels *mul;
+  const epi_kernels *epi;
+  const attn_kernels *attn;
+  const row_kernels *row;
+} level;
+
+#define LEVEL(name)                                                                                                  \
+  {                                                                                                                  \
+    .isa = #name, .present = has_##name, .mul = &mul_kernels_##name, .epi = &epi_kernels_##name,                     \
+    .attn = &attn_kernels_##name, .row = &row_kernels_##name                                                         \
+  }
+
+#if defined(__x86_64__)
+/* The parts of the x86-64 levels that compilers use; names of levels are unknown to clang 14's cpu_supports. */
+static int has_v2(void) {
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
+}
+static int has_v3(void) {
+  return has_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
+static int has_v4(void) {
+  return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+static const level levels[] = {LEVEL(v4), LEVEL(v3), LEVEL(v2)}; /* best first */
+#else
+static int has_generic(void) {
+  return 1;
+}
+static const level levels[] = {LEVEL(generic)};
+#endif
+
+#define LEVELS ((int)(sizeof levels / sizeof levels[0]))
+
+static int choose(ctx *c, const char *isa, const level **out) {
+  *out = NULL;
+  for (int i = 0; i < LEVELS; i++) {
+    if (isa && strcmp(isa, levels[i].isa)) continue;
+    if (levels[i].present()) {
+      *out = &levels[i];
+      return OK;
+    }
+    if (isa) return err_set(&c->err, E_UNSUPPORTED, "backend cpu: this CPU does not have level %s", isa);
+  }
+  if (!isa)
+    return err_set(&c->err, E_UNSUPPORTED, "backend cpu: this CPU has not even level %s", levels[LEVELS - 1].isa);
+  return err_set(&c->err, E_UNSUPPORTED, "backend cpu: no level %s in this build", isa);
+}
+
+static int cpu_open(ctx *c) {
+  cpu_state *s = NULL;
+  const level *l = NULL;
+  int rc = OK;
+  TRY(choose(c, c->isa, &l));
+  TRY(mem_new(&c->err, 1, sizeof *s, "cpu backend", &s));
+  c->state = s;
+  *s = (cpu_state){.isa = l->isa,
+                   .threads = c->threads > 0 ? c->threads : omp_get_max_threads(),
+                   .mul = l->mul,
+                   .epi = l->epi,
+                   .attn = l->attn,
+                   .row = l->row};
+  /* Not mem_new: pages that no thread touches should not exist. */
+  void *p = NULL;
+  if (posix_memalign(&p, 4096, (size_t)cpu_scratch_reals(s->threads) * sizeof(real)))
+    FAIL(&c->err, E_NOMEM, "cpu backend: no memory for the scratch of %d threads", s->threads);
+  s->scratch = p;
+  c->threads = s->threads;
+  c->isa = s->isa;
+out:
+  return rc;
+}
+
+static void cpu_close(ctx *c) {
+  cpu_state *s = c->state;
+  if (s) free(s->scratch);
+  free(s);
+}
+
+static int cpu_alloc(ctx *c, size_t bytes, void **out) {
+  *out = NULL;
+  size_t rounded = (bytes + ARENA_ALIGN) & ~(size_t)(ARENA_ALIGN - 1);
+  if (rounded < bytes || posix_memalign(out, ARENA_ALIGN, rounded))
+    return err_set(&c->err, E_NOMEM, "cpu backend: no memory for %zu bytes", bytes);
+  return OK;
+}
+
+static void cpu_release(ctx *c, void *p) {
+  (void)c;
+  free(p);
+}
+
+static int cpu_upload(ctx *c, void *dst, const void *host, size_t bytes) {
+  (void)c;
+  memcpy(dst, host, bytes);
+  return OK;
+}
+
+static int cpu_download(ctx *c, void *host, const void *src, size_t bytes) {
+  (void)c;
+  memcpy(host, src, bytes);
+  return OK;
+}
+
+static int cpu_sync(ctx *c) {
+  (void)c;
+  return OK;
+}
+
+const ops ops_cpu = {
+    .name = "cpu",
+    .help = "own kernels in C, the same bits for any number of threads",
+    .open = cpu_open,
+    .close = cpu_close,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_upload,
+    .download = cpu_download,
+    .sync = cpu_sync,
+    .copy = cpu_copy,
+    .fill = cpu_fill,
+    .lincomb = cpu_lincomb,
+    .gemm = cpu_gemm,
+    .ln_mod = cpu_ln_mod,
+    .ln_mod_bwd = cpu_ln_mod_bwd,
+    .headnorm_rope = cpu_headnorm_rope,
+    .headnorm_rope_bwd = cpu_headnorm_rope_bwd,
+    .attn = cpu_attn,
+    .attn_bwd = cpu_attn_bwd,
+    .attn_small = cpu_attn_small,
+    .attn_small_bwd = cpu_attn_small_bwd,
+    .gate_add = cpu_gate_add,
+    .gate_add_bwd = cpu_gate_add_bwd,
+    .add_rows = cpu_add_rows,
+    .add_rows_bwd = cpu_add_rows_bwd,
+    .act = cpu_act,
+    .act_bwd = cpu_act_bwd,
+    .colsum = cpu_colsum,
+    .patch = cpu_patch,
+    .unpatch = cpu_unpatch,
+    .mse = cpu_mse,
+    .sumsq = cpu_sumsq,
+    .adamw = cpu_adamw,
+};

@@ -1,0 +1,84 @@
+/* Kernels that walk one row, one table per instruction-set level (kernels/row.c).
+ *
+ * Sums over a row run in ROW_LANES partial sums, added up by a fixed tree: the same bits for every vector width.
+ * Where an output may be an input (stated at each), it must be the same array, not a shifted one. */
+#ifndef TD_OPS_CPU_ROW_H
+#define TD_OPS_CPU_ROW_H
+
+#include "ops/cpu/cpu.h"
+
+#define ROW_LANES 32
+
+/* a = w (1 + scale), c = b (1 + scale) + shift; absent (NULL) means w = 1, b = 0, scale = 0, shift = 0. c may be
+ * NULL. */
+typedef struct row_fold {
+  int64_t n;
+  const real *w, *b, *scale, *shift;
+  real *a, *c;
+} row_fold;
+
+/* y = xhat * a + c with xhat = (x - mean) * rstd. y may be x. */
+typedef struct row_norm {
+  int64_t n;
+  real eps;
+  const real *x, *a, *c;
+  real *y;
+} row_norm;
+
+/* dx = rstd (g - mean g - xhat mean(g xhat)), g = dy * a, added to dx when `add`. sum += dy and sum_x += dy * xhat
+ * unless NULL (both or none). dx may be dy. */
+typedef struct row_norm_grad {
+  int64_t n;
+  real eps;
+  const real *x, *dy, *a;
+  real *dx, *sum, *sum_x;
+  int add;
+} row_norm_grad;
+
+/* For each head: y = rotation of (xhat * w + b); cosines NULL: no rotation. y may be x. */
+typedef struct row_heads {
+  int64_t heads, dim;
+  real eps;
+  const real *x, *w, *b, *cosines, *sines;
+  real *y;
+} row_heads;
+
+/* Gradient of row_heads; sum and sum_x [dim] run over the heads as in row_norm_grad, of dy rotated back. dx may be
+ * dy. work [dim]. */
+typedef struct row_heads_grad {
+  int64_t heads, dim;
+  real eps;
+  const real *x, *dy, *w, *cosines, *sines;
+  real *dx, *sum, *sum_x, *work;
+} row_heads_grad;
+
+/* One step of op_adamw on n elements, factors made ready: g' = g * scale; w = w * keep - rate * m / (sqrt(v *
+ * v_scale)
+ * + eps). */
+typedef struct row_adamw {
+  int64_t n;
+  real *w, *m, *v;
+  const real *g;
+  real scale, beta1, rest1, beta2, rest2, keep, rate, v_scale, eps;
+} row_adamw;
+
+struct row_kernels {
+  void (*fold)(const row_fold *r);
+  void (*norm)(const row_norm *r);
+  void (*norm_grad)(const row_norm_grad *r);
+  void (*heads)(const row_heads *r);
+  void (*heads_grad)(const row_heads_grad *r);
+  void (*add)(int64_t n, const real *x, real *y);                    /* y += x */
+  void (*mul)(int64_t n, const real *a, const real *b, real *y);     /* y = a b */
+  void (*mul_add)(int64_t n, const real *a, const real *b, real *y); /* y += a b */
+  /* y = sum_i c[i] x[i], left to right, i < terms <= 4; y may be one of the x */
+  void (*lincomb)(int64_t n, int terms, const real *const x[4], const real c[4], real *y);
+  void (*act)(int64_t n, op_act act, const real *x, real *y);                       /* y may be x */
+  void (*act_grad)(int64_t n, op_act act, const real *x, const real *dy, real *dx); /* dx may be dy */
+  /* sum (p - t)^2; d = k (p - t) unless NULL */
+  double (*mse)(int64_t n, const real *p, const real *t, real k, real *d);
+  double (*sumsq)(int64_t n, const real *x);
+  void (*adamw)(const row_adamw *r);
+};
+
+#endif

@@ -1,0 +1,106 @@
+#include "ops/ops.h"
+
+#include <string.h>
+
+#include "ops/backends.h"
+
+static const ops *const backends[] = {&ops_cpu, &ops_null, NULL};
+
+static const char *const op_names[OP_COUNT] = {
+    [OP_COPY] = "copy",
+    [OP_FILL] = "fill",
+    [OP_LINCOMB] = "lincomb",
+    [OP_GEMM] = "gemm",
+    [OP_LN_MOD] = "ln_mod",
+    [OP_LN_MOD_BWD] = "ln_mod_bwd",
+    [OP_HEADNORM_ROPE] = "headnorm_rope",
+    [OP_HEADNORM_ROPE_BWD] = "headnorm_rope_bwd",
+    [OP_ATTN] = "attn",
+    [OP_ATTN_BWD] = "attn_bwd",
+    [OP_ATTN_SMALL] = "attn_small",
+    [OP_ATTN_SMALL_BWD] = "attn_small_bwd",
+    [OP_GATE_ADD] = "gate_add",
+    [OP_GATE_ADD_BWD] = "gate_add_bwd",
+    [OP_ADD_ROWS] = "add_rows",
+    [OP_ADD_ROWS_BWD] = "add_rows_bwd",
+    [OP_ACT] = "act",
+    [OP_ACT_BWD] = "act_bwd",
+    [OP_COLSUM] = "colsum",
+    [OP_PATCH] = "patch",
+    [OP_UNPATCH] = "unpatch",
+    [OP_MSE] = "mse",
+    [OP_SUMSQ] = "sumsq",
+    [OP_ADAMW] = "adamw",
+};
+
+const ops *const *backend_list(void) {
+  return backends;
+}
+
+const ops *backend_find(const char *name) {
+  for (int i = 0; name && backends[i]; i++)
+    if (!strcmp(backends[i]->name, name)) return backends[i];
+  return NULL;
+}
+
+const char *op_name(op_id id) {
+  return (int)id >= 0 && id < OP_COUNT ? op_names[id] : "?";
+}
+
+static int no_such_backend(ctx *c, const char *name) {
+  char known[128] = "";
+  for (int i = 0; backends[i]; i++) {
+    if (i) strncat(known, ", ", sizeof known - strlen(known) - 1);
+    strncat(known, backends[i]->name, sizeof known - strlen(known) - 1);
+  }
+  return err_set(&c->err, E_UNSUPPORTED, "backend %s: not in this build, which has %s", name ? name : "(none)",
+                 known);
+}
+
+int ctx_open(ctx *c, const ctx_options *o) {
+  memset(c, 0, sizeof *c);
+  const ops *found = backend_find(o->backend);
+  if (!found) return no_such_backend(c, o->backend);
+  c->ops = found;
+  c->threads = o->threads > 0 ? o->threads : 0;
+  c->isa = o->isa; /* what was asked for; the backend puts in what it uses */
+  return found->open(c);
+}
+
+static void arena_drop(ctx *c) {
+  if (c->mem_block) c->ops->release(c, c->mem_block);
+  c->mem_block = NULL;
+  c->mem = (arena){0};
+}
+
+void ctx_close(ctx *c) {
+  if (!c->ops) return;
+  arena_drop(c);
+  c->ops->close(c);
+  c->ops = NULL;
+  c->state = NULL;
+}
+
+int ctx_arena(ctx *c, size_t bytes) {
+  arena_drop(c);
+  if (c->ops->is_null) {
+    arena_open_measuring(&c->mem);
+    if (bytes) c->mem.cap = bytes;
+    return OK;
+  }
+  if (!bytes) return OK;
+  int rc = c->ops->alloc(c, bytes, &c->mem_block);
+  if (rc == OK) arena_open(&c->mem, c->mem_block, bytes);
+  return rc;
+}
+
+int ctx_view(ctx *c, int64_t rows, int64_t cols, const char *what, view *out) {
+  int64_t n;
+  void *p;
+  *out = view_of(NULL, rows, cols);
+  if (rows < 0 || cols < 1 || __builtin_mul_overflow(rows, cols, &n))
+    return err_set(&c->err, E_SHAPE, "%s: [%lld,%lld] is no shape", what, (long long)rows, (long long)cols);
+  int rc = arena_take(&c->mem, &c->err, n, dtype_size(DT_REAL), what, &p);
+  out->p = p;
+  return rc;
+}

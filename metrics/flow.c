@@ -1,0 +1,76 @@
+#include "metrics/flow.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "metrics/plane.h"
+#include "metrics/session.h"
+
+void flow_cache_close(flow_cache *c) {
+  for (int64_t i = 0; i < c->n; i++) free(c->entry[i].flow);
+  free(c->entry);
+  *c = (flow_cache){0};
+}
+
+static int same_params(const fb_params *a, const fb_params *b) {
+  return a->pyr_scale == b->pyr_scale && a->levels == b->levels && a->window == b->window &&
+         a->iterations == b->iterations && a->poly_n == b->poly_n && a->poly_sigma == b->poly_sigma &&
+         a->gaussian == b->gaussian;
+}
+
+/* Half up, with room for what float made of the exact ties of 8-bit sources. */
+static void quantise(float *x, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
+    double v = floor((double)x[i] * 255 + 0.5 + 1e-4);
+    x[i] = (float)fmax(0, fmin(255, v));
+  }
+}
+
+static int stretch(err *e, float *x, int64_t n) {
+  float *copy;
+  int rc = mem_new(e, n, sizeof(float), "flow stretch", &copy);
+  if (rc != OK) return rc;
+  memcpy(copy, x, (size_t)n * sizeof *x);
+  double lo = plane_quantile(copy, n, 0.005), hi = plane_quantile(copy, n, 0.995);
+  if (hi - lo < 1.0 / 255) lo = plane_quantile(copy, n, 0), hi = plane_quantile(copy, n, 1);
+  free(copy);
+  int flat = hi - lo < 1.0 / 255;
+  for (int64_t i = 0; i < n; i++) x[i] = flat ? 0 : (float)(fmax(0, fmin(1, ((double)x[i] - lo) / (hi - lo))) * 255);
+  return OK;
+}
+
+int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float *out) {
+  if (stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED) {
+    plane_luma(plane, n, out);
+  } else {
+    memcpy(out, plane, (size_t)n * sizeof *out);
+  }
+  if (stream == FLOW_LUMA_STRETCHED || stream == FLOW_ALPHA_STRETCHED) return stretch(e, out, n);
+  quantise(out, n);
+  return OK;
+}
+
+int flow_of(err *e, const metric_view *v, flow_stream stream, const fb_params *p, const float **out) {
+  int rc = OK;
+  flow_cache *c = &v->session->flows;
+  const float *plane = stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED ? v->rgb : v->alpha;
+  int64_t n = (int64_t)v->height * v->width;
+  float *image = NULL, *flow = NULL;
+  for (int64_t i = 0; i < c->n; i++) {
+    *out = c->entry[i].flow;
+    if (c->entry[i].plane == plane && c->entry[i].stream == stream && same_params(&c->entry[i].params, p)) return OK;
+  }
+  TRY(mem_new(e, v->frames * n, sizeof(float), "flow stream", &image));
+  TRY(mem_new(e, 2 * (v->frames - 1) * n, sizeof(float), "flow", &flow));
+  TRY(flow_image(e, plane, stream, v->frames * n, image));
+  TRY(fb_clip(e, p, image, v->frames, v->height, v->width, flow));
+  TRY(mem_grow(e, &c->entry, &c->cap, c->n + 1, sizeof *c->entry, "flow cache"));
+  c->entry[c->n++] = (flow_entry){plane, stream, *p, flow};
+  *out = flow;
+  flow = NULL;
+out:
+  free(image), free(flow);
+  return rc;
+}

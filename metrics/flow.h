@@ -1,0 +1,37 @@
+/* Optical flow of the streams that motion metrics compare, computed once per metric_score call. Private to metrics/.
+ */
+#ifndef TD_METRICS_FLOW_H
+#define TD_METRICS_FLOW_H
+
+#include "base/err.h"
+#include "metrics/farneback.h"
+#include "metrics/metric.h"
+
+typedef enum flow_stream {
+  FLOW_LUMA8,           /* 8-bit luma of the view's picture */
+  FLOW_ALPHA8,          /* 8-bit alpha */
+  FLOW_LUMA_STRETCHED,  /* luma, .5 to 99.5 percentile of the clip stretched to 0..255, not rounded */
+  FLOW_ALPHA_STRETCHED, /* alpha, likewise */
+} flow_stream;
+
+typedef struct flow_entry {
+  const float *plane; /* the picture or alpha it was computed from: what tells own and partner apart */
+  flow_stream stream;
+  fb_params params;
+  float *flow;
+} flow_entry;
+
+typedef struct flow_cache {
+  flow_entry *entry;
+  int64_t n, cap;
+} flow_cache;
+
+void flow_cache_close(flow_cache *c);
+/* *out: [T-1][H][W][2] of the view's stream, owned by its session. Needs at least two frames. */
+int flow_of(err *e, const metric_view *v, flow_stream stream, const fb_params *p, const float **out) TD_MUST_CHECK;
+
+/* The stream itself, [n] in 0..255, for flow_of and its tests. `plane`: [n][3] colour or [n] alpha. Percentiles
+ * closer than 1/255 fall back to minimum and maximum, and those to an all-zero stream. */
+int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float *out) TD_MUST_CHECK;
+
+#endif

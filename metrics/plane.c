@@ -1,0 +1,162 @@
+#include "metrics/plane.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { RADIUS = 16 }; /* int(4 * PLANE_SIGMA + .5) */
+
+static int reflect(int i, int n) {
+  while (i < 0 || i >= n) i = i < 0 ? -1 - i : 2 * n - 1 - i;
+  return i;
+}
+
+/* g and its derivative at -r .. r, in correlation form; returns r. */
+static int gauss_taps(double sigma, double g[2 * RADIUS + 1], double d[2 * RADIUS + 1]) {
+  int r = (int)(4 * sigma + 0.5);
+  double sum = 0;
+  for (int k = -r; k <= r; k++) sum += g[k + r] = exp(-0.5 * (k / sigma) * (k / sigma));
+  for (int k = -r; k <= r; k++) {
+    g[k + r] /= sum;
+    d[k + r] = k / (sigma * sigma) * g[k + r];
+  }
+  return r;
+}
+
+int64_t plane_scratch(int height, int width) {
+  return (int64_t)height * width + width + 2 * RADIUS;
+}
+
+static void down_columns(const float *x, int64_t stride, int h, int w, const double *tap, int r, double *out) {
+  for (int y = 0; y < h; y++) {
+    double *o = out + (int64_t)y * w;
+    memset(o, 0, (size_t)w * sizeof *o);
+    for (int k = -r; k <= r; k++) {
+      const float *row = x + (int64_t)reflect(y + k, h) * w * stride;
+      double t = tap[k + r];
+      for (int i = 0; i < w; i++) o[i] += t * (double)row[i * stride];
+    }
+  }
+}
+
+/* pad: w + 2 r doubles. */
+static void along_rows(const double *x, int h, int w, const double *tap, int r, double *out, double *pad) {
+  for (int y = 0; y < h; y++) {
+    const double *row = x + (int64_t)y * w;
+    double *o = out + (int64_t)y * w;
+    memcpy(pad + r, row, (size_t)w * sizeof *pad);
+    for (int k = 1; k <= r; k++) pad[r - k] = row[reflect(-k, w)], pad[r + w - 1 + k] = row[reflect(w - 1 + k, w)];
+    memset(o, 0, (size_t)w * sizeof *o);
+    for (int k = 0; k <= 2 * r; k++)
+      for (int i = 0; i < w; i++) o[i] += tap[k] * pad[i + k];
+  }
+}
+
+void plane_gradient(const float *x, int64_t stride, int height, int width, double sigma, double *gx, double *gy,
+                    double *scratch) {
+  double g[2 * RADIUS + 1], d[2 * RADIUS + 1], *pad = scratch + (int64_t)height * width;
+  int r = gauss_taps(sigma, g, d);
+  down_columns(x, stride, height, width, g, r, scratch);
+  along_rows(scratch, height, width, d, r, gx, pad);
+  down_columns(x, stride, height, width, d, r, scratch);
+  along_rows(scratch, height, width, g, r, gy, pad);
+}
+
+int64_t plane_band_scratch(int height, int width) {
+  return plane_scratch(height, width) + 2 * (int64_t)height * width;
+}
+
+int64_t plane_band(const float *alpha, int height, int width, unsigned char *band, double *scratch) {
+  int64_t n = (int64_t)height * width, count = 0;
+  double *gx = scratch, *gy = gx + n;
+  plane_gradient(alpha, 1, height, width, 1.4, gx, gy, gy + n);
+  int r = (int)rint(0.005 * hypot(height, width));
+  if (r < 2) r = 2;
+  memset(band, 0, (size_t)n);
+  for (int y = 0; y < height; y++) {
+    for (int x = 0; x < width; x++) {
+      int64_t i = (int64_t)y * width + x;
+      if (sqrt(gx[i] * gx[i] + gy[i] * gy[i]) <= 0.02) continue;
+      for (int dy = -r; dy <= r; dy++) {
+        if (y + dy < 0 || y + dy >= height) continue;
+        int half = (int)sqrt((double)(r * r - dy * dy));
+        int a = x - half < 0 ? 0 : x - half, b = x + half >= width ? width - 1 : x + half;
+        memset(band + (int64_t)(y + dy) * width + a, 1, (size_t)(b - a + 1));
+      }
+    }
+  }
+  for (int64_t i = 0; i < n; i++) count += band[i];
+  return count;
+}
+
+void plane_luma(const float *rgb, int64_t n, float *out) {
+  for (int64_t i = 0; i < n; i++) {
+    const float *c = rgb + 3 * i;
+    out[i] = (float)(0.299 * (double)c[0] + 0.587 * (double)c[1] + 0.114 * (double)c[2]);
+  }
+}
+
+/* Quickselect (Hoare): afterwards x[k] is the k-th smallest, nothing before it is larger, nothing after smaller. */
+static float nth(float *x, int64_t n, int64_t k) {
+  int64_t lo = 0, hi = n - 1;
+  while (lo < hi) {
+    float pivot = x[lo + (hi - lo) / 2];
+    int64_t i = lo, j = hi;
+    while (i <= j) {
+      while (x[i] < pivot) i++;
+      while (x[j] > pivot) j--;
+      if (i <= j) {
+        float t = x[i];
+        x[i++] = x[j], x[j--] = t;
+      }
+    }
+    if (k <= j) {
+      hi = j;
+    } else if (k >= i) {
+      lo = i;
+    } else {
+      break;
+    }
+  }
+  return x[k];
+}
+
+double plane_quantile(float *x, int64_t n, double q) {
+  double at = q * (double)(n - 1);
+  int64_t k = (int64_t)at;
+  if (k > n - 1) k = n - 1;
+  double a = (double)nth(x, n, k), b = a;
+  if (k + 1 < n) {
+    b = (double)x[k + 1];
+    for (int64_t i = k + 2; i < n; i++)
+      if ((double)x[i] < b) b = (double)x[i];
+  }
+  return a + (b - a) * (at - (double)k);
+}
+
+moments plane_moments(const double *x, int64_t n) {
+  double sum = 0, square = 0;
+  for (int64_t i = 0; i < n; i++) sum += x[i];
+  double mean = sum / (double)n;
+  for (int64_t i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean);
+  return (moments){mean, sqrt(square / (double)n)};
+}
+
+double plane_corr(const double *x, moments mx, const double *y, moments my, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += (x[i] - mx.mean) * (y[i] - my.mean);
+  double r = sum / (double)n / (mx.sd * my.sd);
+  return r > 1 ? 1 : r < -1 ? -1 : r; /* rounding must not leave the range */
+}
+
+double plane_centroid(const float *m, int height, int width, double *x, double *y) {
+  double mass = 0, sx = 0, sy = 0;
+  for (int i = 0; i < height; i++) {
+    for (int j = 0; j < width; j++) {
+      double v = (double)m[(int64_t)i * width + j];
+      mass += v, sx += v * j, sy += v * i;
+    }
+  }
+  *x = mass > 0 ? sx / mass : 0;
+  *y = mass > 0 ? sy / mass : 0;
+  return mass;
+}

@@ -1,0 +1,149 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "metrics/session.h"
+
+static int bad(const float *x, int64_t n) {
+  int found = 0;
+  for (int64_t i = 0; x && i < n; i++) found |= !isfinite(x[i]);
+  return found;
+}
+
+static int same_size(const clip *a, const clip *b) {
+  return a->frames == b->frames && a->height == b->height && a->width == b->width;
+}
+
+static int64_t pixels(const clip *c) {
+  return (int64_t)c->frames * c->height * c->width;
+}
+
+static int session_open(err *e, metric_session *s, const metric_input *in) {
+  const clip *c = in->clip, *other[] = {in->base, in->partner};
+  static const char *const name[] = {"base", "partner"};
+  *s = (metric_session){.in = in};
+  for (int i = 0; i < 2; i++)
+    if (other[i] && !same_size(c, other[i]))
+      return err_set(e, E_SHAPE, "score: the clip is %dx%dx%d, its %s clip %dx%dx%d", c->frames, c->height, c->width,
+                     name[i], other[i]->frames, other[i]->height, other[i]->width);
+  int64_t n = pixels(c);
+  s->bad_alpha = bad(c->alpha, n);
+  s->bad_rgb[SIDE_OWN] = bad(c->rgb, 3 * n);
+  s->bad_rgb[SIDE_PARTNER] = in->partner && bad(in->partner->rgb, 3 * n);
+  s->bad_truth[SIDE_OWN] = bad(in->truth, n);
+  s->bad_truth[SIDE_PARTNER] = bad(in->partner_truth, n);
+  s->bad_base = in->base && bad(in->base->rgb, 3 * n);
+  s->bad_base_truth = bad(in->base_truth, n);
+  for (int64_t i = 0; c->alpha && i < n; i++) {
+    double a = (double)c->alpha[i];
+    s->alpha_mean += a / (double)n;
+    if (a > s->alpha_max) s->alpha_max = a;
+  }
+  return OK;
+}
+
+static void session_close(metric_session *s) {
+  for (int i = 0; i < SIDES; i++)
+    for (int k = 0; k <= METRIC_STRAIGHT; k++) free(s->form[i][k]);
+  flow_cache_close(&s->flows);
+}
+
+/* Why a clip of this colour cannot be read as `want`; NULL when it can. */
+static const char *unreadable(metric_picture want, const metric *m, clip_colour colour) {
+  if (want == METRIC_DECODED && colour == CLIP_PREMULTIPLIED)
+    return m->plane == METRIC_RGB ? METRIC_PREMULTIPLIED_RGB : METRIC_CIRCULAR;
+  if (want == METRIC_DECODED && colour == CLIP_STRAIGHT) return METRIC_STRAIGHT_RGB;
+  if (want == METRIC_STRAIGHT && colour == CLIP_DECODED) return METRIC_NO_STRAIGHT_RGB;
+  return NULL;
+}
+
+/* Why the metric cannot be computed on this side; NULL when it can be tried. */
+static const char *missing(const metric_session *s, const metric *m, session_side side) {
+  const metric_input *in = s->in;
+  const clip *own = in->clip, *pic = side == SIDE_OWN ? own : in->partner;
+  const float *truth = side == SIDE_OWN ? in->truth : in->partner_truth;
+  int alpha = (m->needs & METRIC_NEEDS_ALPHA) || m->picture == METRIC_PREMULTIPLIED || m->picture == METRIC_STRAIGHT;
+  const char *why = NULL;
+  if (!pic) return METRIC_NO_PARTNER;
+  if (pixels(own) == 0) return METRIC_EMPTY_CLIP;
+  if (alpha && !own->alpha) return METRIC_NO_ALPHA;
+  if ((m->needs & METRIC_NEEDS_TRUTH) && !truth) return METRIC_NO_TRUTH;
+  if ((m->needs & METRIC_NEEDS_BASE) && !in->base) return METRIC_NO_BASE;
+  if ((m->needs & METRIC_NEEDS_BASE_TRUTH) && !in->base_truth) return METRIC_NO_BASE;
+  if (own->frames < m->min_frames) return METRIC_TOO_FEW_FRAMES;
+  if ((why = unreadable(m->picture, m, pic->colour))) return why;
+  if ((m->needs & METRIC_NEEDS_BASE) && (why = unreadable(m->picture, m, in->base->colour))) return why;
+  if ((alpha && s->bad_alpha) || (m->picture != METRIC_NO_PICTURE && s->bad_rgb[side]) ||
+      ((m->needs & METRIC_NEEDS_TRUTH) && s->bad_truth[side]) || ((m->needs & METRIC_NEEDS_BASE) && s->bad_base) ||
+      ((m->needs & METRIC_NEEDS_BASE_TRUTH) && s->bad_base_truth))
+    return METRIC_NOT_FINITE;
+  if ((m->needs & METRIC_GATED) && s->alpha_max < 0.02) return METRIC_EMPTY_ALPHA;
+  if ((m->needs & METRIC_GATED) && s->alpha_mean > 0.99) return METRIC_OPAQUE_ALPHA;
+  return NULL;
+}
+
+/* The picture of one side in the form a metric reads; made once. Straight colour below 8/255 is lost to rounding. */
+static int picture(err *e, metric_session *s, session_side side, metric_picture want, const float **out) {
+  const clip *c = side == SIDE_OWN ? s->in->clip : s->in->partner;
+  const float *alpha = s->in->clip->alpha;
+  *out = c->rgb;
+  if (want == METRIC_NO_PICTURE) *out = NULL;
+  if (want == METRIC_NO_PICTURE || want == METRIC_DECODED) return OK;
+  if (want == METRIC_PREMULTIPLIED && c->colour == CLIP_PREMULTIPLIED) return OK;
+  float **made = &s->form[side][want];
+  *out = *made;
+  if (*made) return OK;
+  int rc = mem_new(e, 3 * pixels(c), sizeof(float), "picture", made);
+  if (rc != OK) return rc;
+  for (int64_t i = 0; i < pixels(c); i++) {
+    float factor = alpha[i];
+    if (want == METRIC_STRAIGHT) {
+      factor = c->colour == CLIP_PREMULTIPLIED ? 1 / alpha[i] : 1;
+      if (!(alpha[i] >= 8.0f / 255)) factor = 0;
+    }
+    for (int k = 0; k < 3; k++) (*made)[3 * i + k] = factor * c->rgb[3 * i + k];
+  }
+  *out = *made;
+  return OK;
+}
+
+static int score_side(err *e, metric_session *s, const metric_request *r, session_side side, metric_value *out) {
+  const metric *m = r->metric;
+  const metric_input *in = s->in;
+  const char *why = missing(s, m, side);
+  if (why) return metric_undefined(out, why, 0);
+  metric_view v = {.frames = in->clip->frames, .height = in->clip->height, .width = in->clip->width};
+  int rc = picture(e, s, side, m->picture, &v.rgb);
+  if (rc != OK) return rc;
+  v.param = r->param;
+  v.session = s;
+  if (m->needs & METRIC_NEEDS_ALPHA) v.alpha = in->clip->alpha;
+  if (m->needs & METRIC_NEEDS_TRUTH) v.truth = side == SIDE_OWN ? in->truth : in->partner_truth;
+  if (m->needs & METRIC_NEEDS_BASE) v.base_rgb = in->base->rgb;
+  if (m->needs & METRIC_NEEDS_BASE_TRUTH) v.base_truth = in->base_truth;
+  rc = m->score(e, &v, out);
+  if (rc == OK && !out->reason && !isfinite(out->value)) rc = metric_undefined(out, METRIC_NOT_FINITE, out->support);
+  return rc;
+}
+
+static int score_one(err *e, metric_session *s, const metric_request *r, metric_value *out) {
+  metric_value own, other;
+  int rc = score_side(e, s, r, SIDE_OWN, &own);
+  *out = own;
+  if (rc != OK || !r->gain || own.reason) return rc;
+  rc = score_side(e, s, r, SIDE_PARTNER, &other);
+  if (rc != OK) return rc;
+  int64_t support = own.support < other.support ? own.support : other.support;
+  return other.reason ? metric_undefined(out, other.reason, support)
+                      : metric_defined(out, own.value - other.value, support);
+}
+
+int metric_score(err *e, const metric_request *list, int64_t n, const metric_input *in, metric_value *out) {
+  metric_session s;
+  int rc = session_open(e, &s, in);
+  for (int64_t i = 0; rc == OK && i < n; i++) rc = score_one(e, &s, &list[i], &out[i]);
+  if (rc != OK) err_prefix(e, "metrics");
+  session_close(&s);
+  return rc;
+}

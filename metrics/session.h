@@ -1,0 +1,20 @@
+/* One metric_score call: its inputs, what is known about them, and what several metrics share. Private to metrics/.
+ */
+#ifndef TD_METRICS_SESSION_H
+#define TD_METRICS_SESSION_H
+
+#include "metrics/flow.h"
+#include "metrics/metric.h"
+
+typedef enum session_side { SIDE_OWN, SIDE_PARTNER, SIDES } session_side;
+
+struct metric_session {
+  const metric_input *in;
+  double alpha_mean, alpha_max;
+  /* 1 when a plane holds a value that is not finite */
+  int bad_alpha, bad_rgb[SIDES], bad_truth[SIDES], bad_base, bad_base_truth;
+  float *form[SIDES][METRIC_STRAIGHT + 1]; /* pictures made here, by metric_picture */
+  flow_cache flows;
+};
+
+#endif
