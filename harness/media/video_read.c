@@ -190,25 +190,43 @@ const video_info *video_about(const video *v) {
   return &v->info;
 }
 
+/* FFV1 hides a damaged slice behind the picture before it, so files of video_write carry a checksum a frame. */
+static int check_crc(video *v, err *e) {
+  const AVDictionaryEntry *list = tag(v, "TANDEM_CRC");
+  uint32_t crc;
+  char hex[9];
+  if (!list) return OK;
+  int rc = pixels_crc(e, v->frame, &crc);
+  if (rc != OK) return rc;
+  snprintf(hex, sizeof hex, "%08x", (unsigned)crc);
+  size_t n = strlen(list->value);
+  if ((uint64_t)v->delivered >= n / 8 || memcmp(list->value + 8 * v->delivered, hex, 8) != 0)
+    return err_set(e, E_FORMAT, "%s: frame %lld is damaged: its checksum is wrong", v->path, (long long)v->delivered);
+  return OK;
+}
+
 /* Makes v->frame the next frame, checked against the first. */
 static int advance(video *v, err *e, int *got) {
+  int rc = OK;
+  const AVFrame *f = v->frame;
   *got = 0;
   if (v->max_frames > 0 && v->delivered >= v->max_frames) return OK;
-  int rc = v->waiting ? OK : decode(v, e, &v->waiting);
-  if (rc != OK) return rc;
+  if (!v->waiting) TRY(decode(v, e, &v->waiting));
   if (!v->waiting) {
     if (v->info.frames > v->delivered)
-      return err_set(e, E_FORMAT, "%s: cut short: %lld of %lld frames", v->path, (long long)v->delivered,
-                     (long long)v->info.frames);
+      FAIL(e, E_FORMAT, "%s: cut short: %lld of %lld frames", v->path, (long long)v->delivered,
+           (long long)v->info.frames);
     return OK;
   }
-  const AVFrame *f = v->frame;
   if (f->width != v->info.width || f->height != v->info.height || pixels_have_alpha(f) != v->info.has_alpha)
-    return err_set(e, E_FORMAT, "%s: frame %lld is %dx%d%s, the first was %dx%d%s", v->path, (long long)v->delivered,
-                   f->width, f->height, pixels_have_alpha(f) ? " with alpha" : "", v->info.width, v->info.height,
-                   v->info.has_alpha ? " with alpha" : "");
+    FAIL(e, E_FORMAT, "%s: frame %lld is %dx%d%s, the first was %dx%d%s", v->path, (long long)v->delivered, f->width,
+         f->height, pixels_have_alpha(f) ? " with alpha" : "", v->info.width, v->info.height,
+         v->info.has_alpha ? " with alpha" : "");
+  TRY(pixels_check(e, v->path, f));
+  TRY(check_crc(v, e));
   *got = 1;
-  return pixels_check(e, v->path, f);
+out:
+  return rc;
 }
 
 static void delivered(video *v) {
