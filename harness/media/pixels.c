@@ -208,7 +208,8 @@ static void rgb_from_yuv(const AVFrame *f, const picture *p, float *rgb) {
 int pixels_read(err *e, const AVFrame *f, float *rgb, float *alpha) {
   int rc = OK;
   int64_t n = (int64_t)f->width * f->height;
-  picture p;
+  picture p = {0};
+  if (!rgb && !alpha) return OK;
   TRY(picture_read(e, f, &p));
   if (rgb && (is_rgb(p.desc) || is_gray(p.desc))) {
     for (int64_t i = 0; i < n; i++)
@@ -230,7 +231,8 @@ out:
 int pixels_read_gray(err *e, const AVFrame *f, float *gray) {
   int rc = OK;
   int64_t n = (int64_t)f->width * f->height;
-  picture p;
+  picture p = {0};
+  if (!gray) return OK;
   TRY(picture_read(e, f, &p));
   const float *a = p.c[0].v, *b = p.c[1].v, *c = p.c[2].v;
   for (int64_t i = 0; i < n; i++)
