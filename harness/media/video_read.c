@@ -79,7 +79,8 @@ static int open_decoder(video *v, err *e) {
   if (status < 0) TRY(pixels_fail(e, E_FORMAT, v->path, "damaged", status));
   v->decoder->thread_count = 1;
   v->decoder->max_pixels = 1 << 26;
-  v->decoder->err_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE; /* a damaged frame is an error, not a guess */
+  /* A damaged frame is an error, not a guess; but FFmpeg's TIFF reader calls healthy files damaged then. */
+  v->decoder->err_recognition = AV_EF_CRCCHECK | (codec->id == AV_CODEC_ID_TIFF ? 0 : AV_EF_EXPLODE);
   status = avcodec_open2(v->decoder, codec, NULL);
   if (status < 0) TRY(pixels_fail(e, E_FORMAT, v->path, "the decoder refuses it", status));
 out:
@@ -131,9 +132,15 @@ out:
   return rc;
 }
 
+/* 0 when it is no plausible rate: formats with a delay a frame give their clock's tick for very short files. */
+static double plausible(AVRational r) {
+  double fps = r.num > 0 && r.den > 0 ? (double)r.num / r.den : 0;
+  return fps <= 1000 ? fps : 0;
+}
+
 static double frame_rate(const AVStream *s) {
-  AVRational r = s->avg_frame_rate.num > 0 && s->avg_frame_rate.den > 0 ? s->avg_frame_rate : s->r_frame_rate;
-  return r.num > 0 && r.den > 0 ? (double)r.num / r.den : 0;
+  double mean = plausible(s->avg_frame_rate);
+  return mean > 0 ? mean : plausible(s->r_frame_rate);
 }
 
 static const AVDictionaryEntry *tag(const video *v, const char *key) {
