@@ -70,8 +70,12 @@ headers() {
 format() {
   for tool in clang-format-14 clang-format; do
     "$tool" --version 2>/dev/null | grep -q 'version 14\.' || continue
-    grep -E '\.(c|h|inc)$' "$T/sources" | xargs "$tool" --dry-run -Werror
-    return $?
+    grep -E '\.(c|h|inc)$' "$T/sources" | while read -r f; do
+      "$tool" "$f" | cmp -s - "$f" || echo "$f: layout; run $tool -i $f"
+    done >"$T/layout"
+    cat "$T/layout"
+    [ ! -s "$T/layout" ]
+    return
   done
   echo "no clang-format 14 here, and versions differ in layout"
   return 77

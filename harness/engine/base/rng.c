@@ -63,12 +63,14 @@ static inline uint32_t as_bits(float f) {
 /* The functions below are the definition of the project's normals: every product that meets a sum is an explicit
  * fmaf, so no compiler has anything left to contract, and nothing comes from libm's polynomials. */
 
-/* ln u for u in [2^-32, 1]: u = 2^e (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1), ln(1+f) = f - f^2/2 + f^3 Q(f) with Q
- * interpolated at Chebyshev nodes. Relative error below 1e-7. */
-static inline float log_unit(float u) {
+/* ln u for u in [2^-32, 1], with w = 1 - u: u = 2^e (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1), ln(1+f) = f - f^2/2 +
+ * f^3 Q(f) with Q interpolated at Chebyshev nodes. Near 1 a float u has lost what small radii are made of; w has not.
+ * Relative error below 1.5e-7. */
+static inline float log_unit(float u, float w) {
   uint32_t bits = as_bits(u) - 0x3f3504f3u; /* minus sqrt(1/2) */
-  float e = (float)((int32_t)bits >> 23);
-  float f = as_float((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0f;
+  int32_t exponent = (int32_t)bits >> 23;
+  float e = (float)exponent;
+  float f = exponent ? as_float((bits & 0x007fffffu) + 0x3f3504f3u) - 1.0f : -w;
   float q = 0.0696975398f;
   q = fmaf(q, f, -0.114791881f);
   q = fmaf(q, f, 0.116857959f);
@@ -98,10 +100,11 @@ static inline void turn(uint32_t x, float *c, float *s) {
   *s = as_float(b ^ ((quarter & 2u) << 30));
 }
 
-/* u1 = (31 bits + 1/2) / 2^31 rounded to float: never 0, at most 1, and fine enough for tails to 6.6 sigma. */
+/* u1 = (31 bits + 1/2) / 2^31, which is never 0 nor 1: radii from 2e-5 to 6.7. */
 static inline void box_muller(uint32_t x, uint32_t angle, float *even, float *odd) {
-  float u1 = fmaf((float)(int32_t)(x >> 1), 0x1p-31f, 0x1p-32f);
-  float c, s, radius = sqrtf(-2.0f * log_unit(u1));
+  int32_t k = (int32_t)(x >> 1);
+  float u1 = fmaf((float)k, 0x1p-31f, 0x1p-32f), rest = fmaf((float)(INT32_MAX - k), 0x1p-31f, 0x1p-32f);
+  float c, s, radius = sqrtf(-2.0f * log_unit(u1, rest));
   turn(angle, &c, &s);
   *even = radius * c;
   *odd = radius * s;

@@ -40,9 +40,10 @@ void rng_normal(rng r, uint64_t first, int64_t n, float *out);
 /* The same numbers, widened where the engine is built in double. */
 void rng_normal_real(rng r, uint64_t first, int64_t n, real *out);
 uint32_t rng_u32(rng r, uint64_t index);
-/* Uniform integer in [0,n), n > 0, without modulo bias beyond 2^-32 (multiply-high of 64 bits). */
+/* Uniform integer in [0,n), n > 0: the top of n times 64 bits, so the bias is below n / 2^64. Draw i takes elements
+ * 2i and 2i+1, so a stream used for draws should not also be used for elements. */
 uint64_t rng_below(rng r, uint64_t index, uint64_t n);
-/* Fisher-Yates over 0..n-1. */
+/* Fisher-Yates over 0..n-1, by draws 1..n-1. */
 void rng_permutation(rng r, int64_t n, int64_t *out);
 /* A new 64-bit seed from a seed and a salt (splitmix64 finaliser): independent streams for (seed, prompt). */
 uint64_t rng_derive(uint64_t seed, uint64_t salt);

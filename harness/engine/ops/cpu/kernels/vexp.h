@@ -1,4 +1,4 @@
-/* 2^x for vector loops. Kernel files only: included once per instruction-set level.
+/* 2^x and the activations made of it, for vector loops. Kernel files only: included once per instruction-set level.
  *
  * vfma(a, b, c) is one rounding where the level has fused multiply-add and two where it has not, never the compiler's
  * choice; so v3 and v4, gcc and clang agree to the bit. vexp2 rounds x to the nearest integer by adding 1.5 * 2^23
@@ -18,12 +18,18 @@
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #ifdef TD_REAL_F64
-TD_INLINE real vfma(real a, real b, real c) { return __builtin_fma(a, b, c); }
+TD_INLINE real vfma(real a, real b, real c) {
+  return __builtin_fma(a, b, c);
+}
 #else
-TD_INLINE real vfma(real a, real b, real c) { return __builtin_fmaf(a, b, c); }
+TD_INLINE real vfma(real a, real b, real c) {
+  return __builtin_fmaf(a, b, c);
+}
 #endif
 #else
-TD_INLINE real vfma(real a, real b, real c) { return a * b + c; }
+TD_INLINE real vfma(real a, real b, real c) {
+  return a * b + c;
+}
 #endif
 
 #ifdef TD_REAL_F64
@@ -78,5 +84,29 @@ TD_INLINE real vexp2(real x) {
 }
 
 #endif
+
+/* 1 / (1 + e^-x) */
+TD_INLINE real vsigmoid(real x) {
+  return R(1.0) / (R(1.0) + vexp2(-VLOG2E * x));
+}
+TD_INLINE real vsilu(real x) {
+  return x * vsigmoid(x);
+}
+/* d silu / dx */
+TD_INLINE real vsilu_grad(real x) {
+  real s = vsigmoid(x);
+  return s * (R(1.0) + x * (R(1.0) - s));
+}
+/* GELU, tanh form: x/2 (1 + tanh u) = x sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3), which does not cancel for
+ * negative x as the tanh would. */
+TD_INLINE real vgelu(real x) {
+  real u2 = x * (R(1.5957691216057307117598) + R(0.0713548162726002527220) * x * x);
+  return x * vsigmoid(u2);
+}
+TD_INLINE real vgelu_grad(real x) {
+  real x2 = x * x, u2 = x * (R(1.5957691216057307117598) + R(0.0713548162726002527220) * x2);
+  real s = vsigmoid(u2), du2 = R(1.5957691216057307117598) + R(0.2140644488178007581660) * x2;
+  return s + x * s * (R(1.0) - s) * du2;
+}
 
 #endif
