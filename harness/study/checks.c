@@ -40,8 +40,7 @@ static void check_sampler(loader *l, const study_row *r) {
   int flow = is(r, "train.objective", "flow"), euler = is(r, "sample.sampler", "euler");
   where at = place(r, value_of(r, "sample.sampler")->given ? "sample.sampler" : "train.objective");
   if (flow != euler)
-    problem_error(l->p, at, "variant '%s': sampler euler goes with train.objective flow, ddim and dpm go with v",
-                  r->name);
+    problem_error(l->p, at, "sample.sampler euler goes with train.objective flow, ddim and dpm go with v");
   if (euler) return;
   err why = {0};
   spacing sp;

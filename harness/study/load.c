@@ -137,13 +137,13 @@ int load_value(loader *l, int doc, const json *j, int i, study_value *into) {
   int used = 0, rc = OK;
   if (j->type == JSON_STRING && strstr(j->str, "${")) {
     rc = load_expand(l, at, j->str, &expanded, &used);
-    if (rc == OK && !expanded) into->given = GIVEN_BAD;
+    if (rc == OK && !expanded) *into = (study_value){into->v, at, GIVEN_BAD};
     if (rc != OK || !expanded) return rc;
   }
   rc = expanded ? spec_value_text(l->e, s, expanded, &v, &why) : spec_value(l->e, s, j, &v, &why);
   if (rc == E_CONFIG) {
     problem_error(l->p, at, "%s", why.p ? why.p : s->path);
-    into->given = GIVEN_BAD;
+    *into = (study_value){into->v, at, GIVEN_BAD};
     rc = OK;
   } else if (rc == OK) {
     /* a path that came from the command line is relative to where the person stands */
@@ -239,6 +239,20 @@ void load_members(loader *l, const char *file, const json *object, name_list kno
     for (int64_t i = 0; i < known.n && !ok; i++) ok = known.v[i] && strcmp(known.v[i], m->key) == 0;
     if (!ok) problem_unknown(l->p, (where){file, m->line, m->col}, "key", m->key, known);
   }
+}
+
+void load_json_problem(loader *l, where from, const char *path, const char *message) {
+  size_t n = strlen(path);
+  if (strncmp(message, path, n) == 0 && message[n] == ':') { /* "path:line:col: what" */
+    char *end;
+    long line = strtol(message + n + 1, &end, 10);
+    long col = *end == ':' ? strtol(end + 1, &end, 10) : 0;
+    if (line > 0 && col > 0 && end[0] == ':' && end[1] == ' ') {
+      problem_error(l->p, (where){path, (int)line, (int)col}, "%s", end + 2);
+      return;
+    }
+  }
+  problem_error(l->p, from, "%s", message);
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ int load_path(loader *l, int doc, const char *path, char **out) TD_MUST_CHECK;
 int load_value(loader *l, int doc, const json *j, int i, study_value *into) TD_MUST_CHECK;
 /* All settings of an object, nested or dotted. `skip`: a member that is not a setting; may be NULL. */
 int load_settings(loader *l, int doc, const json *object, const char *skip, study_value *into) TD_MUST_CHECK;
+/* What the JSON reader says of a file, at the line and column it names; without one, at `from`. */
+void load_json_problem(loader *l, where from, const char *path, const char *message);
 /* Problem for a name that is not a setting. */
 void load_unknown_setting(loader *l, where at, const char *path);
 /* Members of an object must be among the names ("//" always is). */

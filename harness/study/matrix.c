@@ -78,7 +78,7 @@ static int seed_axis(loader *l, int doc, const json *j, int64_t **list, int64_t 
     for (; one && rc == OK; one = j->type == JSON_ARRAY ? one->next : NULL)
       if (read_seed(l, load_at(l, doc, one), one, &seed))
         rc = push_seed(l, load_at(l, doc, one), seed, list, n, &cap);
-    if (rc == OK && *n == 0) problem_error(l->p, at, "%s has no seed", j->key);
+    if (j->type == JSON_ARRAY && !j->child) problem_error(l->p, at, "%s has no seed", j->key);
     return rc;
   }
   load_members(l, at.file, j, (name_list){keys, 2});

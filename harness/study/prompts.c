@@ -85,16 +85,7 @@ static int line_problem(loader *l, const char *path, int number, const char *lin
   text_addn(&t, line, n);
   int rc = text_ok(&t, l->e);
   if (rc == OK && json_parse(&why, path, t.p, t.n, &j) == OK) json_free(j);
-  size_t skip = strlen(path);
-  int no = number, col = 1;
-  const char *what = why.text;
-  if (strncmp(what, path, skip) == 0 && what[skip] == ':') { /* "path:line:col: what" */
-    char *end;
-    no = (int)strtol(what + skip + 1, &end, 10);
-    col = *end == ':' ? (int)strtol(end + 1, &end, 10) : 1;
-    what = *end == ':' ? end + 1 + (end[1] == ' ') : end;
-  }
-  if (rc == OK) problem_error(l->p, (where){path, no, col}, "%s", what);
+  if (rc == OK) load_json_problem(l, (where){path, number, 1}, path, why.text);
   text_free(&t);
   return rc;
 }

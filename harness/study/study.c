@@ -111,7 +111,7 @@ static int read_doc(loader *l, const char *path, where from, int depth) {
   int rc = json_read(&why, path, &root);
   if (rc == E_NOMEM) return err_set(l->e, rc, "%s", why.text);
   if (rc != OK) {
-    problem_error(l->p, from, "%s", why.text);
+    load_json_problem(l, from, path, why.text);
     return OK;
   }
   if (root->type != JSON_OBJECT) {
