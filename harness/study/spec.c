@@ -266,7 +266,7 @@ static const setting table[] = {
      .kind = SETTING_NUMBER,
      RANGE(0.1, 1000),
      .initial = "8",
-     .unit = "1/s",
+     .unit = "frames/s",
      .stages = BIT(PREPARE) | BIT(SAMPLE),
      .help = "frame rate clips are brought to and written with"},
 
@@ -564,7 +564,7 @@ int spec_default(err *e, const setting *s, json **out) {
 /* Value of a bound setting in a spec, as the number the engine keeps. */
 static int bound_value(err *e, const json *spec, const char *path, const setting *s, double *out) {
   if (s->kind != SETTING_CHOICE) return spec_number(e, spec, path, out);
-  const char *word;
+  const char *word = NULL;
   int rc = spec_text(e, spec, path, &word);
   if (rc != OK) return rc;
   int i = find_word(s->choices, word);
@@ -579,7 +579,7 @@ static int fill(err *e, const json *spec, const json *hints, stage st, engine_co
     if (!mine || !(s->stages & (1u << st))) continue;
     const json *from = s->neutral ? hints : spec;
     if (s->neutral && (!from || !spec_get(from, s->path))) continue;
-    double v;
+    double v = 0;
     int rc = bound_value(e, from, s->path, s, &v);
     if (rc != OK) return rc;
     field_put(c, s, v);
@@ -680,7 +680,7 @@ int spec_seed(err *e, const json *spec, const char *path, uint64_t *out) {
     *out = strtoull(j->str, NULL, 10);
     return OK;
   }
-  int64_t v;
+  int64_t v = 0;
   int rc = spec_int(e, spec, path, &v);
   if (rc == OK) *out = (uint64_t)v;
   return rc;
@@ -718,7 +718,7 @@ int spec_help(err *e, text *out) {
     if (rc != OK) return rc;
     text_addf(out, "%s  (", s->path);
     help_type(out, s);
-    if (s->unit) text_addf(out, "; %s", s->unit);
+    if (s->unit) text_addf(out, " %s", s->unit);
     text_add(out, ")  default ");
     json_canonical(out, v);
     json_free(v);
