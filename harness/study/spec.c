@@ -689,6 +689,38 @@ int spec_seed(err *e, const json *spec, const char *path, uint64_t *out) {
   return rc;
 }
 
+int spec_design(err *e, const json *spec, design *out) {
+  const char *words = NULL;
+  int rc = spec_text(e, spec, "design", &words);
+  return rc == OK ? design_parse(e, words, out) : rc;
+}
+
+static int one_metric(err *e, const json *j, metric_request *out) {
+  const char *id = NULL;
+  int64_t version = 0;
+  int rc = spec_text(e, j, "id", &id);
+  if (rc == OK) rc = spec_int(e, j, "version", &version);
+  if (rc == OK) rc = metric_parse(e, id, out);
+  if (rc == OK && out->metric->version != version)
+    return err_set(e, E_CONFIG, "%s: the cell was planned with version %lld of the metric, this build has %d", id,
+                   (long long)version, out->metric->version);
+  return rc;
+}
+
+int spec_metrics(err *e, const json *spec, metric_request **out, int64_t *n) {
+  const json *list = spec_get(spec, "metrics");
+  *out = NULL;
+  *n = 0;
+  if (!list || list->type != JSON_ARRAY) return missing(e, "metrics", "list");
+  int rc = mem_new(e, json_count(list), sizeof **out, "metrics", out);
+  for (const json *j = list->child; rc == OK && j; j = j->next, ++*n) rc = one_metric(e, j, &(*out)[*n]);
+  if (rc == OK) return OK;
+  free(*out);
+  *out = NULL;
+  *n = 0;
+  return rc;
+}
+
 uint64_t spec_noise_seed(uint64_t sample_seed, const char *prompt) {
   return rng_derive(sample_seed, rng_salt(prompt));
 }

@@ -286,6 +286,43 @@ static void key_is_its_definition(void **state) {
   drop(&r);
 }
 
+/* What a worker does with the specs of a plan. */
+static void specs_can_be_read_back(void **state) {
+  (void)state;
+  planned r = plan_of(usual);
+  err e = {0};
+  json *spec = NULL;
+  design d;
+  sample_config cfg;
+  uint64_t seed = 99;
+  metric_request *m = NULL;
+  int64_t n = 0;
+  const plan_cell *c = first(good(&r), STAGE_SAMPLE);
+  assert_int_equal(json_parse(&e, "spec", c->spec, strlen(c->spec), &spec), OK);
+  assert_int_equal(spec_design(&e, spec, &d), OK);
+  assert_memory_equal(&d, &r.s->rows[0].design, sizeof d);
+  assert_int_equal(spec_sample_config(&e, spec, &cfg), OK);
+  assert_int_equal(cfg.steps, 4);
+  assert_int_equal(spec_seed(&e, spec, "sample_seed", &seed), OK);
+  assert_int_equal(seed, 5);
+  json_free(spec);
+  c = first(r.p, STAGE_SCORE);
+  assert_int_equal(json_parse(&e, "spec", c->spec, strlen(c->spec), &spec), OK);
+  assert_int_equal(spec_metrics(&e, spec, &m, &n), OK);
+  assert_int_equal(n, 2);
+  assert_string_equal(m[0].metric->id, "rgb_rmse_base");
+  assert_true(m[1].gain && strcmp(m[1].metric->id, "true_iou") == 0);
+  free(m);
+  json_free(spec);
+  static const char old[] = "{\"metrics\":[{\"id\":\"true_iou\",\"version\":999}]}";
+  assert_int_equal(json_parse(&e, "spec", old, strlen(old), &spec), OK);
+  assert_int_equal(spec_metrics(&e, spec, &m, &n), E_CONFIG);
+  assert_null(m);
+  assert_non_null(strstr(e.text, "planned with version 999"));
+  json_free(spec);
+  drop(&r);
+}
+
 static const char study_a[] =
     "{\"schema\":1,\"study\":\"t\",\"base\":{\"model\":{\"config\":\"m/config.json\","
     "\"weights\":\"m/w.bin\",\"vae\":\"m/vae.json\"},\"train\":{\"lr\":0.004,\"steps\":10}},"
@@ -569,6 +606,7 @@ int main(void) {
       cmocka_unit_test(one_seed_has_no_partner),
       cmocka_unit_test(pretraining_is_a_cell),
       cmocka_unit_test(key_is_its_definition),
+      cmocka_unit_test(specs_can_be_read_back),
       cmocka_unit_test(spelling_does_not_matter),
       cmocka_unit_test(moving_does_not_matter),
       cmocka_unit_test(locale_does_not_matter),
