@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <libavutil/crc.h>
 #include <libavutil/pixdesc.h>
 
 #include "base/mem.h"
@@ -207,7 +208,8 @@ static void rgb_from_yuv(const AVFrame *f, const picture *p, float *rgb) {
 int pixels_read(err *e, const AVFrame *f, float *rgb, float *alpha) {
   int rc = OK;
   int64_t n = (int64_t)f->width * f->height;
-  picture p;
+  picture p = {0};
+  if (!rgb && !alpha) return OK;
   TRY(picture_read(e, f, &p));
   if (rgb && (is_rgb(p.desc) || is_gray(p.desc))) {
     for (int64_t i = 0; i < n; i++)
@@ -229,7 +231,8 @@ out:
 int pixels_read_gray(err *e, const AVFrame *f, float *gray) {
   int rc = OK;
   int64_t n = (int64_t)f->width * f->height;
-  picture p;
+  picture p = {0};
+  if (!gray) return OK;
   TRY(picture_read(e, f, &p));
   const float *a = p.c[0].v, *b = p.c[1].v, *c = p.c[2].v;
   for (int64_t i = 0; i < n; i++)
@@ -278,4 +281,21 @@ int pixels_write(err *e, const float *rgb, const float *alpha, AVFrame *f) {
       }
     }
   return OK;
+}
+
+int pixels_crc(err *e, const AVFrame *f, uint32_t *out) {
+  int rc = OK;
+  const AVPixFmtDescriptor *d = describe(f);
+  const AVCRC *table = av_crc_get_table(AV_CRC_32_IEEE_LE);
+  uint16_t *row = NULL;
+  *out = UINT32_MAX;
+  TRY(mem_new(e, f->width, sizeof *row, "picture row", &row));
+  for (int y = 0; y < f->height; y++)
+    for (int k = 0; k < d->nb_components; k++) {
+      av_read_image_line2(row, (const uint8_t **)f->data, f->linesize, d, 0, y, k, f->width, 0, sizeof *row);
+      *out = av_crc(table, *out, (const uint8_t *)row, (size_t)f->width * sizeof *row);
+    }
+out:
+  free(row);
+  return rc;
 }

@@ -23,4 +23,8 @@ int pixels_read_gray(err *e, const AVFrame *f, float *gray) TD_MUST_CHECK;
 /* Fills a new frame's picture: BGRA, BGR0, RGBA64, RGB48, RGBA or RGB24. alpha may be NULL. E_NAN. */
 int pixels_write(err *e, const float *rgb, const float *alpha, AVFrame *f) TD_MUST_CHECK;
 
+/* CRC-32 of an RGB(A) frame's codes, row by row, component by component, 16 bits each: the same for every pixel
+ * format that holds the same codes. */
+int pixels_crc(err *e, const AVFrame *f, uint32_t *out) TD_MUST_CHECK;
+
 #endif

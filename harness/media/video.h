@@ -39,7 +39,7 @@ const video_info *video_about(const video *v);
  * at the end. E_FORMAT with the frame's number when it is damaged, the size changes, or a file of video_write has
  * fewer frames than it says. */
 int video_next(video *v, err *e, float *rgb, float *alpha, int *got) TD_MUST_CHECK;
-/* Next frame as one gray plane [H][W]: luma for YUV and gray, 0.299 R + 0.587 G + 0.114 B for RGB. */
+/* Next frame as one gray plane [H][W] (may be NULL): luma for YUV and gray, 0.299 R + 0.587 G + 0.114 B for RGB. */
 int video_next_gray(video *v, err *e, float *gray, int *got) TD_MUST_CHECK;
 /* Coded frames in the file, counted without decoding. */
 int video_count(err *e, const char *path, int64_t *out) TD_MUST_CHECK;

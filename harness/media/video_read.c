@@ -79,7 +79,8 @@ static int open_decoder(video *v, err *e) {
   if (status < 0) TRY(pixels_fail(e, E_FORMAT, v->path, "damaged", status));
   v->decoder->thread_count = 1;
   v->decoder->max_pixels = 1 << 26;
-  v->decoder->err_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE; /* a damaged frame is an error, not a guess */
+  /* A damaged frame is an error, not a guess; but FFmpeg's TIFF reader calls healthy files damaged then. */
+  v->decoder->err_recognition = AV_EF_CRCCHECK | (codec->id == AV_CODEC_ID_TIFF ? 0 : AV_EF_EXPLODE);
   status = avcodec_open2(v->decoder, codec, NULL);
   if (status < 0) TRY(pixels_fail(e, E_FORMAT, v->path, "the decoder refuses it", status));
 out:
@@ -131,9 +132,15 @@ out:
   return rc;
 }
 
+/* 0 when it is no plausible rate: formats with a delay a frame give their clock's tick for very short files. */
+static double plausible(AVRational r) {
+  double fps = r.num > 0 && r.den > 0 ? (double)r.num / r.den : 0;
+  return fps <= 1000 ? fps : 0;
+}
+
 static double frame_rate(const AVStream *s) {
-  AVRational r = s->avg_frame_rate.num > 0 && s->avg_frame_rate.den > 0 ? s->avg_frame_rate : s->r_frame_rate;
-  return r.num > 0 && r.den > 0 ? (double)r.num / r.den : 0;
+  double mean = plausible(s->avg_frame_rate);
+  return mean > 0 ? mean : plausible(s->r_frame_rate);
 }
 
 static const AVDictionaryEntry *tag(const video *v, const char *key) {
@@ -190,25 +197,43 @@ const video_info *video_about(const video *v) {
   return &v->info;
 }
 
+/* FFV1 hides a damaged slice behind the picture before it, so files of video_write carry a checksum a frame. */
+static int check_crc(video *v, err *e) {
+  const AVDictionaryEntry *list = tag(v, "TANDEM_CRC");
+  uint32_t crc;
+  char hex[9];
+  if (!list) return OK;
+  int rc = pixels_crc(e, v->frame, &crc);
+  if (rc != OK) return rc;
+  snprintf(hex, sizeof hex, "%08x", (unsigned)crc);
+  size_t n = strlen(list->value);
+  if ((uint64_t)v->delivered >= n / 8 || memcmp(list->value + 8 * v->delivered, hex, 8) != 0)
+    return err_set(e, E_FORMAT, "%s: frame %lld is damaged: its checksum is wrong", v->path, (long long)v->delivered);
+  return OK;
+}
+
 /* Makes v->frame the next frame, checked against the first. */
 static int advance(video *v, err *e, int *got) {
+  int rc = OK;
+  const AVFrame *f = v->frame;
   *got = 0;
   if (v->max_frames > 0 && v->delivered >= v->max_frames) return OK;
-  int rc = v->waiting ? OK : decode(v, e, &v->waiting);
-  if (rc != OK) return rc;
+  if (!v->waiting) TRY(decode(v, e, &v->waiting));
   if (!v->waiting) {
     if (v->info.frames > v->delivered)
-      return err_set(e, E_FORMAT, "%s: cut short: %lld of %lld frames", v->path, (long long)v->delivered,
-                     (long long)v->info.frames);
+      FAIL(e, E_FORMAT, "%s: cut short: %lld of %lld frames", v->path, (long long)v->delivered,
+           (long long)v->info.frames);
     return OK;
   }
-  const AVFrame *f = v->frame;
   if (f->width != v->info.width || f->height != v->info.height || pixels_have_alpha(f) != v->info.has_alpha)
-    return err_set(e, E_FORMAT, "%s: frame %lld is %dx%d%s, the first was %dx%d%s", v->path, (long long)v->delivered,
-                   f->width, f->height, pixels_have_alpha(f) ? " with alpha" : "", v->info.width, v->info.height,
-                   v->info.has_alpha ? " with alpha" : "");
+    FAIL(e, E_FORMAT, "%s: frame %lld is %dx%d%s, the first was %dx%d%s", v->path, (long long)v->delivered, f->width,
+         f->height, pixels_have_alpha(f) ? " with alpha" : "", v->info.width, v->info.height,
+         v->info.has_alpha ? " with alpha" : "");
+  TRY(pixels_check(e, v->path, f));
+  TRY(check_crc(v, e));
   *got = 1;
-  return pixels_check(e, v->path, f);
+out:
+  return rc;
 }
 
 static void delivered(video *v) {

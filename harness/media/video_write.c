@@ -68,40 +68,13 @@ static int open_encoder(writer *w, err *e, const clip *c, const video_write_opti
   if (w->format->oformat->flags & AVFMT_GLOBALHEADER) x->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   if (o->codec == VIDEO_FFV1) {
     x->level = 3;
+    x->slices = c->width < 16 || c->height < 16 ? 1 : 4;
     av_dict_set(&opts, "slicecrc", "1", 0);
   } else {
     av_dict_set(&opts, "lossless", "1", 0);
   }
   int status = avcodec_open2(x, codec, &opts);
   if (status < 0) TRY(pixels_fail(e, E_UNSUPPORTED, w->path, "the encoder refuses this clip", status));
-out:
-  av_dict_free(&opts);
-  return rc;
-}
-
-static int open_muxer(writer *w, err *e, const clip *c, const video_write_options *o) {
-  int rc = OK;
-  char frames[24];
-  AVDictionary *opts = NULL;
-  av_log_set_level(AV_LOG_QUIET); /* failures are told once, through err */
-  int status = avformat_alloc_output_context2(&w->format, NULL, o->codec == VIDEO_WEBP ? "webp" : "matroska", NULL);
-  if (status < 0) TRY(pixels_fail(e, E_UNSUPPORTED, w->path, "no such container in this FFmpeg", status));
-  w->format->flags |= AVFMT_FLAG_BITEXACT; /* no dates, no random ids */
-  TRY(open_encoder(w, e, c, o));
-  w->stream = avformat_new_stream(w->format, NULL);
-  w->packet = av_packet_alloc();
-  w->frame = av_frame_alloc();
-  if (!w->stream || !w->packet || !w->frame || avio_open_dyn_buf(&w->format->pb) < 0)
-    FAIL(e, E_NOMEM, "%s: no memory for a video", w->path);
-  w->stream->time_base = w->encoder->time_base;
-  w->stream->avg_frame_rate = w->encoder->framerate;
-  snprintf(frames, sizeof frames, "%d", c->frames);
-  av_dict_set(&w->format->metadata, "TANDEM_COLOUR", video_colour_name(c->colour), 0);
-  av_dict_set(&w->format->metadata, "TANDEM_FRAMES", frames, 0);
-  av_dict_set(&opts, "loop", "0", 0); /* WebP: for ever */
-  status = avcodec_parameters_from_context(w->stream->codecpar, w->encoder);
-  if (status >= 0) status = avformat_write_header(w->format, &opts);
-  if (status < 0) TRY(pixels_fail(e, E_UNSUPPORTED, w->path, "the container refuses this clip", status));
 out:
   av_dict_free(&opts);
   return rc;
@@ -122,27 +95,81 @@ static int encode(writer *w, err *e, const AVFrame *f) {
   return pixels_fail(e, E_IO, w->path, "encoding failed", status);
 }
 
-static int encode_clip(writer *w, err *e, const clip *c) {
-  int rc = OK, status;
+static int fill_frame(writer *w, err *e, const clip *c, int f) {
   int64_t pixels = (int64_t)c->height * c->width;
+  int status = av_frame_make_writable(w->frame);
+  if (status < 0) return pixels_fail(e, E_NOMEM, w->path, "no memory for a frame", status);
+  w->frame->pts = f;
+  if (pixels_write(e, c->rgb + 3 * pixels * f, c->alpha ? c->alpha + pixels * f : NULL, w->frame) != OK)
+    return err_prefix(e, "%s: frame %d", w->path, f);
+  return OK;
+}
+
+static int new_frame(writer *w, err *e, const clip *c) {
+  w->frame = av_frame_alloc();
+  if (!w->frame) return err_set(e, E_NOMEM, "%s: no memory for a frame", w->path);
   w->frame->format = w->encoder->pix_fmt;
   w->frame->width = c->width;
   w->frame->height = c->height;
   w->frame->color_range = AVCOL_RANGE_JPEG;
-  status = av_frame_get_buffer(w->frame, 0);
-  if (status < 0) TRY(pixels_fail(e, E_NOMEM, w->path, "no memory for a frame", status));
+  int status = av_frame_get_buffer(w->frame, 0);
+  return status < 0 ? pixels_fail(e, E_NOMEM, w->path, "no memory for a frame", status) : OK;
+}
+
+/* What video_read wants to know. The header comes first in the file, so the frames are made twice. */
+static int describe(writer *w, err *e, const clip *c) {
+  int rc = OK;
+  text crcs = {0};
+  char frames[24];
   for (int f = 0; f < c->frames; f++) {
-    status = av_frame_make_writable(w->frame);
-    if (status < 0) TRY(pixels_fail(e, E_NOMEM, w->path, "no memory for a frame", status));
-    w->frame->pts = f;
-    if (pixels_write(e, c->rgb + 3 * pixels * f, c->alpha ? c->alpha + pixels * f : NULL, w->frame) != OK) {
-      rc = err_prefix(e, "%s: frame %d", w->path, f);
-      goto out;
-    }
+    uint32_t crc;
+    TRY(fill_frame(w, e, c, f));
+    TRY(pixels_crc(e, w->frame, &crc));
+    text_addf(&crcs, "%08x", (unsigned)crc);
+  }
+  TRY(text_ok(&crcs, e));
+  snprintf(frames, sizeof frames, "%d", c->frames);
+  av_dict_set(&w->format->metadata, "TANDEM_COLOUR", video_colour_name(c->colour), 0);
+  av_dict_set(&w->format->metadata, "TANDEM_FRAMES", frames, 0);
+  av_dict_set(&w->format->metadata, "TANDEM_CRC", crcs.p, 0);
+out:
+  text_free(&crcs);
+  return rc;
+}
+
+static int open_muxer(writer *w, err *e, const clip *c, const video_write_options *o) {
+  int rc = OK;
+  AVDictionary *opts = NULL;
+  av_log_set_level(AV_LOG_QUIET); /* failures are told once, through err */
+  int status = avformat_alloc_output_context2(&w->format, NULL, o->codec == VIDEO_WEBP ? "webp" : "matroska", NULL);
+  if (status < 0) TRY(pixels_fail(e, E_UNSUPPORTED, w->path, "no such container in this FFmpeg", status));
+  w->format->flags |= AVFMT_FLAG_BITEXACT; /* no dates, no random ids */
+  TRY(open_encoder(w, e, c, o));
+  w->stream = avformat_new_stream(w->format, NULL);
+  w->packet = av_packet_alloc();
+  if (!w->stream || !w->packet || avio_open_dyn_buf(&w->format->pb) < 0)
+    FAIL(e, E_NOMEM, "%s: no memory for a video", w->path);
+  w->stream->time_base = w->encoder->time_base;
+  w->stream->avg_frame_rate = w->encoder->framerate;
+  TRY(new_frame(w, e, c));
+  TRY(describe(w, e, c));
+  av_dict_set(&opts, "loop", "0", 0); /* WebP: for ever */
+  status = avcodec_parameters_from_context(w->stream->codecpar, w->encoder);
+  if (status >= 0) status = avformat_write_header(w->format, &opts);
+  if (status < 0) TRY(pixels_fail(e, E_UNSUPPORTED, w->path, "the container refuses this clip", status));
+out:
+  av_dict_free(&opts);
+  return rc;
+}
+
+static int encode_clip(writer *w, err *e, const clip *c) {
+  int rc = OK;
+  for (int f = 0; f < c->frames; f++) {
+    TRY(fill_frame(w, e, c, f));
     TRY(encode(w, e, w->frame));
   }
   TRY(encode(w, e, NULL));
-  status = av_write_trailer(w->format);
+  int status = av_write_trailer(w->format);
   if (status < 0) TRY(pixels_fail(e, E_IO, w->path, "the container could not be finished", status));
 out:
   return rc;
@@ -171,6 +198,8 @@ int video_write(err *e, const char *path, const clip *c, const video_write_optio
          c->height, c->fps);
   if (o->bits != 0 && o->bits != 8 && !(o->bits == 16 && o->codec == VIDEO_FFV1))
     FAIL(e, E_ARG, "%s: %d bits are not supported", path, o->bits);
+  if (o->codec == VIDEO_FFV1 && (c->width < 2 || c->height < 2)) /* FFmpeg's encoder writes black then */
+    FAIL(e, E_UNSUPPORTED, "%s: FFV1 needs at least 2x2 pixels, the clip has %dx%d", path, c->width, c->height);
   TRY(open_muxer(&w, e, c, o));
   TRY(encode_clip(&w, e, c));
   int n = avio_close_dyn_buf(w.format->pb, &bytes);

@@ -56,7 +56,7 @@ static int setup(void **state) {
     for (int v = 0; v < V; v++) {
       sum += f->score[v][i] = dtype_get(s->type, s->data, i * V + v);
       double x = dtype_get(n->type, n->data, i * V + v);
-      f->defined[v][i] = isnan(x) ? 0 : 1;
+      if (!isnan(x)) f->defined[v][i] = 1;
       f->nulls[v][i] = isnan(x) ? 1e9 : x; /* must never be read */
     }
   }

@@ -133,6 +133,7 @@ static void walk(const cpu_state *s, const op_attn_args *x, int thread, int thre
 
 int cpu_attn(ctx *c, const op_attn_args *a) {
   const cpu_state *s = cpu_of(c);
+  if (a->dim > ATTN_DIM) return err_set(&c->err, E_UNSUPPORTED, "head dim %d, at most %d", a->dim, ATTN_DIM);
 #pragma omp parallel num_threads(s->threads)
   walk(s, a, omp_get_thread_num(), omp_get_num_threads());
   return OK;

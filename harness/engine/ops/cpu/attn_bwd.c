@@ -238,6 +238,7 @@ static void walk(const cpu_state *s, const op_attn_bwd_args *x, const int *famil
 
 int cpu_attn_bwd(ctx *c, const op_attn_bwd_args *a) {
   const cpu_state *s = cpu_of(c);
+  if (a->dim > ATTN_DIM) return err_set(&c->err, E_UNSUPPORTED, "head dim %d, at most %d", a->dim, ATTN_DIM);
   int family[FAMILIES], known = a->n_groups <= FAMILIES;
   if (known) find_families(a, family);
 #pragma omp parallel num_threads(s->threads)

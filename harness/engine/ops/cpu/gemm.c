@@ -50,7 +50,7 @@ static gemm plan(const cpu_state *s, const op_gemm_args *x) {
   g.a_k = x->ta ? x->a.ld : 1;
   g.b_k = x->tb ? 1 : x->b.ld;
   g.b_j = x->tb ? x->b.ld : 1;
-  g.kc = g.k ? min64(round_up(div_up(g.k, div_up(g.k, KC)), 4), KC) : 1;
+  g.kc = min64(round_up(div_up(g.k, div_up(g.k, KC)), 4), KC);
   g.nc = min64(B_REALS / g.kc / u->nr * u->nr, round_up(g.n, u->nr));
   g.pack_a = x->ta ? g.n > 2 * u->nr : g.n >= WIDE;
   g.pack_b = x->tb || g.n % u->vw || g.m > 2 * u->mr;
@@ -137,8 +137,7 @@ static void walk(const gemm *g) {
   share t = divide(g, omp_get_thread_num(), omp_get_num_threads());
   int turn = 0;
   for (int64_t j = 0; j < g->n; j += g->nc) {
-    int64_t k = 0;
-    do {
+    for (int64_t k = 0; k < g->k; k += g->kc) {
       piece w = {.j0 = j, .n = min64(g->nc, g->n - j), .k0 = k, .kc = min64(g->kc, g->k - k)};
       real *right = cpu_shared(g->s) + turn * B_REALS;
       if (g->pack_b) {
@@ -147,14 +146,12 @@ static void walk(const gemm *g) {
       }
       multiply(g, &t, &w, right);
       turn = !turn;
-      k += g->kc;
-    } while (k < g->k);
+    }
   }
 }
 
 int cpu_gemm(ctx *c, const op_gemm_args *a) {
   gemm g = plan(cpu_of(c), a);
-  if (g.m == 0 || g.n == 0) return OK;
   double work = (double)g.m * (double)g.n * (double)g.k;
   int threads = work < SERIAL_WORK ? 1 : g.s->threads;
 #pragma omp parallel num_threads(threads)

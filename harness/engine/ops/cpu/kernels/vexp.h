@@ -92,10 +92,10 @@ TD_INLINE real vsigmoid(real x) {
 TD_INLINE real vsilu(real x) {
   return x * vsigmoid(x);
 }
-/* d silu / dx */
+/* d silu / dx; e s is 1 - s without its cancellation */
 TD_INLINE real vsilu_grad(real x) {
-  real s = vsigmoid(x);
-  return s * (R(1.0) + x * (R(1.0) - s));
+  real e = vexp2(-VLOG2E * x), s = R(1.0) / (R(1.0) + e);
+  return s * (R(1.0) + x * (e * s));
 }
 /* GELU, tanh form: x/2 (1 + tanh u) = x sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3), which does not cancel for
  * negative x as the tanh would. */
@@ -105,8 +105,9 @@ TD_INLINE real vgelu(real x) {
 }
 TD_INLINE real vgelu_grad(real x) {
   real x2 = x * x, u2 = x * (R(1.5957691216057307117598) + R(0.0713548162726002527220) * x2);
-  real s = vsigmoid(u2), du2 = R(1.5957691216057307117598) + R(0.2140644488178007581660) * x2;
-  return s + x * s * (R(1.0) - s) * du2;
+  real e = vexp2(-VLOG2E * u2), s = R(1.0) / (R(1.0) + e);
+  real du2 = R(1.5957691216057307117598) + R(0.2140644488178007581660) * x2;
+  return s * (R(1.0) + x * (e * s) * du2);
 }
 
 #endif
