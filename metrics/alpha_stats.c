@@ -43,16 +43,14 @@ static int highest(err *e, const metric_view *v, metric_value *out) {
 }
 
 /* Gathers alpha and luma away from alpha's edges; returns how many pixels. */
-static int64_t interior(const metric_view *v, unsigned char *band, float *luma, double *scratch, double *x,
-                        double *y) {
+static int64_t interior(const metric_view *v, unsigned char *band, double *scratch, double *x, double *y) {
   int64_t n = (int64_t)v->height * v->width, k = 0;
   for (int t = 0; t < v->frames; t++) {
     plane_band(v->alpha + t * n, v->height, v->width, band, scratch);
-    plane_luma(v->rgb + 3 * t * n, n, luma);
     for (int64_t i = 0; i < n; i++) {
       if (band[i]) continue;
       x[k] = (double)v->alpha[t * n + i];
-      y[k++] = (double)luma[i];
+      y[k++] = plane_luma(v->rgb + 3 * (t * n + i));
     }
   }
   return k;
@@ -62,15 +60,13 @@ static int luma_corr(err *e, const metric_view *v, metric_value *out) {
   int rc = OK;
   int64_t n = (int64_t)v->height * v->width, all = voxels(v);
   unsigned char *band = NULL;
-  float *luma = NULL;
   double *scratch = NULL, *x = NULL;
   TRY(mem_new(e, n, 1, "alpha_luma_corr band", &band));
-  TRY(mem_new(e, n, sizeof(float), "alpha_luma_corr luma", &luma));
   TRY(mem_new(e, plane_band_scratch(v->height, v->width), sizeof(double), "alpha_luma_corr band", &scratch));
   TRY(mem_new(e, 2 * all, sizeof(double), "alpha_luma_corr", &x));
   double *y = x + all;
-  int64_t k = interior(v, band, luma, scratch, x, y);
-  if (k < 2) {
+  int64_t k = interior(v, band, scratch, x, y);
+  if (k < 16) {
     rc = metric_undefined(out, METRIC_NO_INTERIOR, k);
     goto out;
   }
@@ -81,7 +77,7 @@ static int luma_corr(err *e, const metric_view *v, metric_value *out) {
     rc = metric_defined(out, plane_corr(x, a, y, m, k), k);
   }
 out:
-  free(band), free(luma), free(scratch), free(x);
+  free(band), free(scratch), free(x);
   return rc;
 }
 

@@ -261,23 +261,23 @@ typedef struct average {
   double *line[COEFS]; /* w + 2 r vertical sums, ends replicated */
 } average;
 
-/* Vertical sums of row y. The box slides: rows enter and leave; sums are double, so what they leave behind is far
- * below a float's rounding. */
+static void add_row(double *v, const float *row, int w, double t) {
+  for (int i = 0; i < w; i++) v[i] += t * (double)row[i];
+}
+
+/* Vertical sums of row y, taken in ascending order of y. The box slides: a row enters, a row leaves; sums are double,
+ * so what they leave behind is far below a float's rounding. */
 static void vertical_average(const average *k, const float *m, int h, int w, int y) {
-  int r = k->r;
+  int r = k->r, slide = !k->gaussian && y > 0;
   for (int c = 0; c < COEFS; c++) {
     const float *p = m + (int64_t)c * h * w;
     double *v = k->line[c] + r;
-    if (k->gaussian || y == 0) memset(v, 0, (size_t)w * sizeof *v);
-    for (int j = -r; j <= r; j++) {
-      if (!k->gaussian && y > 0) break;
-      const float *row = p + (int64_t)clamp(y + j, h) * w;
-      double t = k->gaussian ? k->tap[j + r] : 1;
-      for (int i = 0; i < w; i++) v[i] += t * (double)row[i];
-    }
-    if (!k->gaussian && y > 0) {
-      const float *in = p + (int64_t)clamp(y + r, h) * w, *old = p + (int64_t)clamp(y - r - 1, h) * w;
-      for (int i = 0; i < w; i++) v[i] += (double)in[i] - (double)old[i];
+    if (slide) {
+      add_row(v, p + (int64_t)clamp(y + r, h) * w, w, 1);
+      add_row(v, p + (int64_t)clamp(y - r - 1, h) * w, w, -1);
+    } else {
+      memset(v, 0, (size_t)w * sizeof *v);
+      for (int j = -r; j <= r; j++) add_row(v, p + (int64_t)clamp(y + j, h) * w, w, k->gaussian ? k->tap[j + r] : 1);
     }
     for (int i = 1; i <= r; i++) v[-i] = v[0], v[w - 1 + i] = v[w - 1];
   }

@@ -20,12 +20,9 @@ static int same_params(const fb_params *a, const fb_params *b) {
          a->gaussian == b->gaussian;
 }
 
-/* Half up, with room for what float made of the exact ties of 8-bit sources. */
-static void quantise(float *x, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    double v = floor((double)x[i] * 255 + 0.5 + 1e-4);
-    x[i] = (float)fmax(0, fmin(255, v));
-  }
+/* 8-bit code of v in [0,1]: half up, with room for what float made of the exact ties of 8-bit sources. */
+static float code8(double v) {
+  return (float)fmax(0, fmin(255, floor(v * 255 + 0.5 + 1e-5)));
 }
 
 static int stretch(err *e, float *x, int64_t n) {
@@ -42,14 +39,13 @@ static int stretch(err *e, float *x, int64_t n) {
 }
 
 int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float *out) {
-  if (stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED) {
-    plane_luma(plane, n, out);
-  } else {
-    memcpy(out, plane, (size_t)n * sizeof *out);
+  int luma = stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED;
+  int stretched = stream == FLOW_LUMA_STRETCHED || stream == FLOW_ALPHA_STRETCHED;
+  for (int64_t i = 0; i < n; i++) {
+    double v = luma ? plane_luma(plane + 3 * i) : (double)plane[i];
+    out[i] = stretched ? (float)v : code8(v);
   }
-  if (stream == FLOW_LUMA_STRETCHED || stream == FLOW_ALPHA_STRETCHED) return stretch(e, out, n);
-  quantise(out, n);
-  return OK;
+  return stretched ? stretch(e, out, n) : OK;
 }
 
 int flow_of(err *e, const metric_view *v, flow_stream stream, const fb_params *p, const float **out) {

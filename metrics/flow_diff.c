@@ -37,8 +37,9 @@ flow_band flow_diff_band(const float *fc, const float *fa, const unsigned char *
   b.rgb = c / (double)b.pixels;
   b.still = (c + a) / (double)b.pixels < 0.1;
   if (!b.still) b.rel = fmin(1, d / (c + a)); /* triangle inequality, but for rounding */
-  if (both > 0) b.cos = fmax(-1, fmin(1, dot / both));
-  if (c > 0 && a > 0) b.logmag = log(a / c);
+  if (fmin(c, a) / (double)b.pixels < 1e-3) return b;
+  b.logmag = log(a / c);
+  if (both > 0) b.cos = fmax(-1, fmin(1, dot / both)); /* both may be 0 where the fields never meet */
   return b;
 }
 

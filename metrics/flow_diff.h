@@ -9,8 +9,8 @@ typedef struct flow_band {
   double px;      /* mean distance of the flows, px; needs pixels > 0 */
   double rgb;     /* mean length of the first field, px; needs pixels > 0 */
   double rel;     /* summed distance over summed lengths, in [0,1]; needs still == 0 */
-  double cos;     /* pooled cosine; NaN when a field is zero */
-  double logmag;  /* ln of summed lengths, second over first; NaN when a field is zero */
+  double cos;     /* pooled cosine; NaN when a field's mean length is under 1e-3 px, where it is only rounding */
+  double logmag;  /* ln of summed lengths, second over first; NaN likewise */
   int still;      /* mean of both lengths together is under .1 px */
 } flow_band;
 

@@ -88,13 +88,6 @@ int64_t plane_band(const float *alpha, int height, int width, unsigned char *ban
   return count;
 }
 
-void plane_luma(const float *rgb, int64_t n, float *out) {
-  for (int64_t i = 0; i < n; i++) {
-    const float *c = rgb + 3 * i;
-    out[i] = (float)(0.299 * (double)c[0] + 0.587 * (double)c[1] + 0.114 * (double)c[2]);
-  }
-}
-
 /* Quickselect (Hoare): afterwards x[k] is the k-th smallest, nothing before it is larger, nothing after smaller. */
 static float nth(float *x, int64_t n, int64_t k) {
   int64_t lo = 0, hi = n - 1;

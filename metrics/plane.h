@@ -22,8 +22,10 @@ void plane_gradient(const float *x, int64_t stride, int height, int width, doubl
 int64_t plane_band_scratch(int height, int width);
 int64_t plane_band(const float *alpha, int height, int width, unsigned char *band, double *scratch);
 
-/* .299 R + .587 G + .114 B of n pixels. */
-void plane_luma(const float *rgb, int64_t n, float *out);
+/* .299 R + .587 G + .114 B of one pixel. */
+static inline double plane_luma(const float *rgb) {
+  return 0.299 * (double)rgb[0] + 0.587 * (double)rgb[1] + 0.114 * (double)rgb[2];
+}
 
 /* Quantiles q in [0,1] of x, linear between order statistics. Reorders x; n > 0. */
 double plane_quantile(float *x, int64_t n, double q);

@@ -330,7 +330,7 @@ static int run_design(bench *b, const dit *m, const char *name, const world *w) 
   adapter a = {0};
   TRY(design_parse(&b->c.err, name, &d));
   design_layout(&d, &l);
-  TRY(adapter_open(&b->c, m, &l, 4, 2, 1, &a));
+  TRY(adapter_open(&b->c, m, &l, &(adapter_shape){.rank = 4, .gamma = 2, .trainable = 1}, &a));
   TRY(adapter_init(&b->c, &a, m, &l, 3));
   /* The base trains nothing: only its samples count. */
   if (a.n_params) TRY(train(b, (dit *)(uintptr_t)m, &a, &d, w, name));
@@ -369,18 +369,20 @@ out:
 int main(int argc, char **argv) {
   static int (*const runs[])(bench *) = {run_random,    run_gemm,      run_norms, run_rows,
                                          run_attention, run_optimiser, run_model};
-  int rc = OK;
+  int rc = OK, missing = 0;
   bench b = {0};
   if (argc != 3) {
     fprintf(stderr, "usage: td_bits LEVEL THREADS\n");
     return 2;
   }
   TRY(mem_new(&b.c.err, POOL, sizeof(real), "pool", &b.pool));
-  TRY(ctx_open(&b.c, &(ctx_options){.backend = "cpu", .isa = argv[1], .threads = (int)strtol(argv[2], NULL, 10)}));
+  rc = ctx_open(&b.c, &(ctx_options){.backend = "cpu", .isa = argv[1], .threads = (int)strtol(argv[2], NULL, 10)});
+  missing = rc == E_UNSUPPORTED;
+  if (rc != OK) goto out;
   for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) TRY(runs[i](&b));
 out:
   if (rc != OK) fprintf(stderr, "td_bits: %s\n", b.c.err.text);
   ctx_close(&b.c);
   free(b.pool);
-  return rc == OK ? 0 : rc == E_UNSUPPORTED ? 77 : 1;
+  return rc == OK ? 0 : missing ? 77 : 1;
 }

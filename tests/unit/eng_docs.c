@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "page.h"
 #include "variants/variant.h"
 
 static const char *segment_name(const layout *l, int i) {
@@ -93,32 +93,14 @@ static void alias_block(text *t, const design_alias *a) {
   add_facts(t, &l);
 }
 
-static char *read_page(const char *name) {
-  const char *root = getenv("TANDEM_SOURCE");
-  char path[4096], *page = NULL;
-  size_t n = 0;
-  err e = {0};
-  assert_non_null(root);
-  snprintf(path, sizeof path, "%s/docs/%s", root, name);
-  if (file_read(&e, path, 1 << 20, &page, &n) != OK) fail_msg("%s", e.text);
-  return page;
-}
-
-static void must_contain(const char *page, text *block) {
-  err e = {0};
-  assert_int_equal(text_ok(block, &e), OK);
-  if (!strstr(page, block->p)) fail_msg("docs/designs.md lacks this block (eng_docs --print):\n%s", block->p);
-  text_free(block);
-}
-
 static void variants_are_documented(void **state) {
   (void)state;
-  char *page = read_page("designs.md");
+  char *page = page_read("designs.md");
   int n = 0;
   for (const variant *const *v = variant_list(); *v; v++, n++) {
     text t = {0};
     variant_block(&t, *v);
-    must_contain(page, &t);
+    page_must_contain(page, "eng_docs --print", &t);
   }
   assert_true(n >= 5);
   free(page);
@@ -126,12 +108,12 @@ static void variants_are_documented(void **state) {
 
 static void aliases_are_documented(void **state) {
   (void)state;
-  char *page = read_page("designs.md");
+  char *page = page_read("designs.md");
   int n = 0;
   for (const design_alias *a = design_aliases(); a->name; a++, n++) {
     text t = {0};
     alias_block(&t, a);
-    must_contain(page, &t);
+    page_must_contain(page, "eng_docs --print", &t);
   }
   assert_true(n >= 5);
   free(page);

@@ -25,7 +25,7 @@ int err_prefix(err *e, const char *fmt, ...) {
   va_end(ap);
   if (n < 0) n = 0;
   size_t at = (size_t)n < sizeof e->text ? (size_t)n : sizeof e->text - 1;
-  snprintf(e->text + at, sizeof e->text - at, ": %.1900s", old);
+  if (snprintf(e->text + at, sizeof e->text - at, ": %s", old) < 0) e->text[at] = 0; /* a long text is cut */
   return e->code;
 }
 

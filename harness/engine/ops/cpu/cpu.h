@@ -34,7 +34,8 @@ typedef struct mul_block {
 typedef struct mul_kernels {
   int mr, nr, vw; /* register tile, and reals in a vector; nr = 2 vw */
   void (*block)(const mul_block *x);
-  /* dst[k * width + w] = src[w * ld + k] for w < n (zero for n <= w < width), k < kc */
+  /* dst[k * width + w] = src[w * ld + k] for w < n (zero for n <= w < width), k < kc. width is mr or nr; up to vw
+   * reals behind dst may be overwritten. */
   void (*pack_t)(int width, int64_t n, int64_t kc, const real *src, int64_t ld, real *dst);
   /* dst[k * width + w] = src[k * ld + w], the same otherwise */
   void (*pack_n)(int width, int64_t n, int64_t kc, const real *src, int64_t ld, real *dst);
@@ -64,7 +65,7 @@ CPU_TABLES(generic)
 
 /* Reals. One block: [CPU_SHARED][CPU_WORK] x threads, aligned to 4096 bytes. The shared part holds the packed right
  * operand of a GEMM; a thread's part is used by whatever entry runs. */
-#define CPU_SHARED ((int64_t)1 << 20)
+#define CPU_SHARED ((int64_t)2 << 20)
 #define CPU_WORK ((int64_t)1 << 19)
 
 typedef struct cpu_state {
@@ -77,12 +78,20 @@ typedef struct cpu_state {
   real *scratch; /* cpu_scratch_reals(threads) */
 } cpu_state;
 
-static inline int64_t cpu_scratch_reals(int threads) { return CPU_SHARED + (int64_t)threads * CPU_WORK; }
-static inline real *cpu_shared(const cpu_state *s) { return s->scratch; }
+static inline int64_t cpu_scratch_reals(int threads) {
+  return CPU_SHARED + (int64_t)threads * CPU_WORK;
+}
+static inline real *cpu_shared(const cpu_state *s) {
+  return s->scratch;
+}
 /* thread: omp_get_thread_num(), below s->threads */
-static inline real *cpu_work(const cpu_state *s, int thread) { return s->scratch + CPU_SHARED + thread * CPU_WORK; }
+static inline real *cpu_work(const cpu_state *s, int thread) {
+  return s->scratch + CPU_SHARED + thread * CPU_WORK;
+}
 /* The state of a context whose backend is `cpu`. */
-static inline cpu_state *cpu_of(ctx *c) { return c->state; }
+static inline cpu_state *cpu_of(ctx *c) {
+  return c->state;
+}
 
 /* --- table entries; contracts in ops.h. Shapes were checked by the front. --- */
 

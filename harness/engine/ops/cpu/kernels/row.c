@@ -1,7 +1,7 @@
 /* Compiled once per instruction-set level; contraction is off, so that every level and compiler rounds alike. */
 #include <math.h>
 
-#include "ops/cpu/kernels/act.h"
+#include "ops/cpu/kernels/vexp.h"
 #include "ops/cpu/row.h"
 
 #ifdef TD_REAL_F64
@@ -35,18 +35,27 @@
     }                                                                                                                \
   } while (0)
 
-/* The tree: lane l and l + LANES / 2, then quarters, and so on. */
+/* Adds the upper half of 2 * half lanes to the lower; constant counts, so that every step is a vector addition. */
+#define FOLD(s, half)                                                                                                \
+  do {                                                                                                               \
+    _Pragma("omp simd") for (int l = 0; l < (half); l++)(s)[l] += (s)[l + (half)];                                   \
+  } while (0)
+
 TD_INLINE real tree(real s[LANES]) {
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; l++) s[l] += s[l + half];
-  return s[0];
+  FOLD(s, 16);
+  FOLD(s, 8);
+  FOLD(s, 4);
+  return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
 TD_INLINE double tree_double(double s[LANES]) {
-  for (int half = LANES / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; l++) s[l] += s[l + half];
-  return s[0];
+  FOLD(s, 16);
+  FOLD(s, 8);
+  FOLD(s, 4);
+  return (s[0] + s[2]) + (s[1] + s[3]);
 }
+
+_Static_assert(LANES == 32, "the trees are written out for 32 lanes");
 
 typedef struct stat {
   real mean, rest, rstd; /* xhat = ((x - mean) - rest) * rstd */
@@ -161,16 +170,16 @@ static void lincomb(int64_t n, int terms, const real *const x[4], const real c[4
 
 static void act(int64_t n, op_act kind, const real *x, real *y) {
   switch (kind) {
-  case ACT_GELU_TANH: BY_COLUMNS(n, y[j] = k_gelu(x[j])); break;
-  case ACT_SILU: BY_COLUMNS(n, y[j] = k_silu(x[j])); break;
+  case ACT_GELU_TANH: BY_COLUMNS(n, y[j] = vgelu(x[j])); break;
+  case ACT_SILU: BY_COLUMNS(n, y[j] = vsilu(x[j])); break;
   default: BY_COLUMNS(n, y[j] = x[j]); break;
   }
 }
 
 static void act_grad(int64_t n, op_act kind, const real *x, const real *dy, real *dx) {
   switch (kind) {
-  case ACT_GELU_TANH: BY_COLUMNS(n, dx[j] = dy[j] * k_gelu_slope(x[j])); break;
-  case ACT_SILU: BY_COLUMNS(n, dx[j] = dy[j] * k_silu_slope(x[j])); break;
+  case ACT_GELU_TANH: BY_COLUMNS(n, dx[j] = dy[j] * vgelu_grad(x[j])); break;
+  case ACT_SILU: BY_COLUMNS(n, dx[j] = dy[j] * vsilu_grad(x[j])); break;
   default: BY_COLUMNS(n, dx[j] = dy[j]); break;
   }
 }

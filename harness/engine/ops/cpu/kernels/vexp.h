@@ -1,4 +1,4 @@
-/* 2^x for vector loops. Kernel files only: included once per instruction-set level.
+/* 2^x and the activations made of it, for vector loops. Kernel files only: included once per instruction-set level.
  *
  * vfma(a, b, c) is one rounding where the level has fused multiply-add and two where it has not, never the compiler's
  * choice; so v3 and v4, gcc and clang agree to the bit. vexp2 rounds x to the nearest integer by adding 1.5 * 2^23
@@ -18,20 +18,25 @@
 
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #ifdef TD_REAL_F64
-TD_INLINE real vfma(real a, real b, real c) { return __builtin_fma(a, b, c); }
+TD_INLINE real vfma(real a, real b, real c) {
+  return __builtin_fma(a, b, c);
+}
 #else
-TD_INLINE real vfma(real a, real b, real c) { return __builtin_fmaf(a, b, c); }
+TD_INLINE real vfma(real a, real b, real c) {
+  return __builtin_fmaf(a, b, c);
+}
 #endif
 #else
-TD_INLINE real vfma(real a, real b, real c) { return a * b + c; }
+TD_INLINE real vfma(real a, real b, real c) {
+  return a * b + c;
+}
 #endif
 
 #ifdef TD_REAL_F64
 
-/* Relative error below 3e-16 or so; 0 for x < -1022.5, clamped at x = 1023. */
-TD_INLINE real vexp2(real x) {
-  x = x < -1023.0 ? -1023.0 : x;
-  x = x > 1023.0 ? 1023.0 : x;
+#define EXP2_LOWEST (-1023.0)
+/* For x from -1023 to 1023; relative error below 4e-16; 0 for x < -1022.5. */
+TD_INLINE real vexp2_in(real x) {
   union {
     double f;
     uint64_t i;
@@ -57,10 +62,9 @@ TD_INLINE real vexp2(real x) {
 
 #else
 
-/* Relative error below 2e-7; 0 for x < -126.5, clamped at x = 127. */
-TD_INLINE real vexp2(real x) {
-  x = x < -127.0f ? -127.0f : x;
-  x = x > 127.0f ? 127.0f : x;
+#define EXP2_LOWEST (-127.0f)
+/* For x from -127 to 127; relative error below 2e-7; 0 for x < -126.5. */
+TD_INLINE real vexp2_in(real x) {
   union {
     float f;
     uint32_t i;
@@ -78,5 +82,40 @@ TD_INLINE real vexp2(real x) {
 }
 
 #endif
+
+TD_INLINE real vexp2_low(real x) {
+  return vexp2_in(EXP2_LOWEST > x ? EXP2_LOWEST : x);
+}
+
+/* The same for every x: clamped at the largest power of two. */
+TD_INLINE real vexp2(real x) {
+  const real top = sizeof(real) == 4 ? R(127.0) : R(1023.0);
+  return vexp2_low(x > top ? top : x);
+}
+
+/* 1 / (1 + e^-x) */
+TD_INLINE real vsigmoid(real x) {
+  return R(1.0) / (R(1.0) + vexp2(-VLOG2E * x));
+}
+TD_INLINE real vsilu(real x) {
+  return x * vsigmoid(x);
+}
+/* d silu / dx; e s is 1 - s without its cancellation */
+TD_INLINE real vsilu_grad(real x) {
+  real e = vexp2(-VLOG2E * x), s = R(1.0) / (R(1.0) + e);
+  return s * (R(1.0) + x * (e * s));
+}
+/* GELU, tanh form: x/2 (1 + tanh u) = x sigmoid(2u) with u = sqrt(2/pi) (x + 0.044715 x^3), which does not cancel for
+ * negative x as the tanh would. */
+TD_INLINE real vgelu(real x) {
+  real u2 = x * (R(1.5957691216057307117598) + R(0.0713548162726002527220) * x * x);
+  return x * vsigmoid(u2);
+}
+TD_INLINE real vgelu_grad(real x) {
+  real x2 = x * x, u2 = x * (R(1.5957691216057307117598) + R(0.0713548162726002527220) * x2);
+  real e = vexp2(-VLOG2E * u2), s = R(1.0) / (R(1.0) + e);
+  real du2 = R(1.5957691216057307117598) + R(0.2140644488178007581660) * x2;
+  return s * (R(1.0) + x * (e * s) * du2);
+}
 
 #endif

@@ -1,0 +1,71 @@
+/* Video and image files in and out through the FFmpeg libraries; none of their types leave the room.
+ *
+ * Reading: whatever FFmpeg decodes from a local file (Matroska, WebM, MOV, MP4, AVI, NUT, Y4M, GIF, PNG, APNG, WebP,
+ * JPEG, TIFF, BMP, and numbered sequences such as "dir/%03d.png"), 8 to 16 bits. YUV becomes RGB by the file's own
+ * matrix (BT.601, 709, 2020, 240M, FCC; when it does not say, 709 from 1280 columns or 577 rows on, else 601), range
+ * (limited unless it says full; grey and RGB are full) and chroma siting, with bilinear chroma. Alpha is always full
+ * range. Colour values are the file's code values scaled to [0,1]; no transfer function is applied. */
+#ifndef TD_MEDIA_VIDEO_H
+#define TD_MEDIA_VIDEO_H
+
+#include <stdint.h>
+
+#include "base/clip.h"
+#include "base/err.h"
+
+typedef struct video_options {
+  int64_t max_frames; /* 0: all */
+  int need_alpha;     /* a file without alpha is an error ("alpha was lost") */
+  double fps;         /* of image sequences; 0: FFmpeg's 25 */
+} video_options;
+
+typedef struct video_info {
+  int width, height;
+  double fps; /* 0 when the file does not say */
+  int has_alpha;
+  int colour_tagged;  /* the file says what its colours mean (written by video_write) */
+  clip_colour colour; /* the tag; else straight with alpha, decoded without */
+  int64_t frames;     /* as written by video_write, else -1 */
+} video_info;
+
+typedef struct video video; /* an open file, read front to back */
+
+/* o may be NULL. Decodes the first frame. E_IO: no such file; E_FORMAT: not a video, no frame, no alpha though
+ * needed; E_UNSUPPORTED: pixel format, matrix or decoder this build lacks. All name the path. */
+int video_open(err *e, const char *path, const video_options *o, video **out) TD_MUST_CHECK;
+void video_close(video *v);
+const video_info *video_about(const video *v);
+/* Next frame into rgb [H][W][3] (may be NULL) and alpha [H][W] (may be NULL; ones when the file has none); *got = 0
+ * at the end. E_FORMAT with the frame's number when it is damaged, the size changes, or a file of video_write has
+ * fewer frames than it says. */
+int video_next(video *v, err *e, float *rgb, float *alpha, int *got) TD_MUST_CHECK;
+/* Next frame as one gray plane [H][W] (may be NULL): luma for YUV and gray, 0.299 R + 0.587 G + 0.114 B for RGB. */
+int video_next_gray(video *v, err *e, float *gray, int *got) TD_MUST_CHECK;
+/* Coded frames in the file, counted without decoding. */
+int video_count(err *e, const char *path, int64_t *out) TD_MUST_CHECK;
+
+/* A whole file as a clip (the caller frees it). */
+int video_read(err *e, const char *path, const video_options *o, clip *out) TD_MUST_CHECK;
+/* Colour from one file and matte from another, as VideoMatte240K ships them: straight colour, alpha = the matte's
+ * luma. Size and number of frames must agree. */
+int video_read_pair(err *e, const char *rgb_path, const char *matte_path, const video_options *o,
+                    clip *out) TD_MUST_CHECK;
+
+typedef enum video_codec {
+  VIDEO_FFV1, /* lossless, in Matroska; keeps the colour under alpha 0, the colour convention and the frame count */
+  VIDEO_WEBP, /* animated lossless WebP for reports; 8 bits, loops; drops the colour under alpha 0 */
+} video_codec;
+typedef struct video_write_options {
+  video_codec codec;
+  int bits; /* 8 (also 0) or 16 */
+} video_write_options;
+
+/* Values are clamped to [0,1] and rounded half to even; E_NAN when one is not a number. The same clip gives the same
+ * bytes (no dates, no random ids). Written to a temporary name, then renamed. o may be NULL. */
+int video_write(err *e, const char *path, const clip *c, const video_write_options *o) TD_MUST_CHECK;
+
+/* "decoded", "straight", "premultiplied" */
+const char *video_colour_name(clip_colour c);
+int video_colour_parse(const char *s, clip_colour *out); /* OK or E_ARG */
+
+#endif

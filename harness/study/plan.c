@@ -1,0 +1,540 @@
+#include "study/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+int plan_code_epoch(stage s) {
+  static const int epochs[STAGE_COUNT] = {
+      [STAGE_PREPARE] = 1, [STAGE_PRETRAIN] = 1, [STAGE_TRAIN] = 1, [STAGE_SAMPLE] = 1, [STAGE_SCORE] = 1};
+  return epochs[s];
+}
+
+/* Cells by key: open addressing, size a power of two. */
+struct plan_index {
+  int64_t *slot; /* cell + 1; 0: free */
+  int64_t size;
+};
+
+/* One file of the study. */
+typedef struct content {
+  const char *path;
+  char sha[HASH_HEX];
+  int ok;
+} content;
+
+/* A cell before its key is known; spec is taken over. */
+typedef struct draft {
+  stage stage;
+  json *spec;
+  const study_row *row;
+  const char *variant, *prompt;
+  int64_t train_seed, sample_seed;
+  int n_inputs;
+  plan_input input[PLAN_INPUTS];
+} draft;
+
+typedef struct maker {
+  err *e;
+  problems *p;
+  const study *s;
+  const plan_source *from;
+  plan *plan;
+  content *files;
+  int64_t n_files, cap_files;
+  int64_t *train, *sample; /* [n_points]: cells of each point, -1: none */
+} maker;
+
+/* --- keys --------------------------------------------------------------------------------------------------------
+ */
+
+void plan_design(const design *d, int stages, char out[DESIGN_TEXT]) {
+  size_t n = (size_t)snprintf(out, DESIGN_TEXT, "%s", d->v->name);
+  int any = 0;
+  for (int i = 0; d->v->options[i].name && n < DESIGN_TEXT; i++) {
+    const variant_option *o = &d->v->options[i];
+    if (!(o->stages & stages)) continue;
+    n += (size_t)snprintf(out + n, DESIGN_TEXT - n, "%c%s=%s", any++ ? ',' : ':', o->name, o->values[d->value[i]]);
+  }
+}
+
+static int put_text(err *e, json *j, const char *path, const char *value) {
+  return spec_put(e, j, path, json_new_string(value));
+}
+
+static int put_number(err *e, json *j, const char *path, double value) {
+  return spec_put(e, j, path, json_new_number(value));
+}
+
+int plan_key(err *e, stage s, const json *spec, const plan_input *input, int n, char key[HASH_HEX]) {
+  text t = {0};
+  json *j = json_new(JSON_OBJECT), *inputs = json_new(JSON_OBJECT);
+  int rc = j && inputs ? OK : err_set(e, E_NOMEM, "no memory for a key");
+  for (int i = 0; rc == OK && i < n; i++) {
+    json *one = json_new(JSON_OBJECT);
+    rc = one ? put_text(e, one, input[i].cell >= 0 ? "cell" : "sha256", input[i].hash)
+             : err_set(e, E_NOMEM, "no memory for a key");
+    if (rc == OK)
+      rc = spec_put(e, inputs, input[i].role, one);
+    else
+      json_free(one);
+  }
+  if (rc == OK) {
+    rc = spec_put(e, j, "inputs", inputs);
+    inputs = NULL; /* taken, whatever came of it */
+  }
+  if (rc == OK) rc = spec_put(e, j, "spec", json_copy(spec));
+  if (rc == OK) rc = put_text(e, j, "stage", stage_name(s));
+  if (rc == OK) rc = put_number(e, j, "key_version", PLAN_KEY_VERSION);
+  if (rc == OK) rc = put_number(e, j, "code_epoch", plan_code_epoch(s));
+  if (rc == OK) json_canonical(&t, j);
+  if (rc == OK) rc = text_ok(&t, e);
+  if (rc == OK) rc = hash_bytes(e, t.p, t.n, key);
+  text_free(&t);
+  json_free(inputs);
+  json_free(j);
+  return rc;
+}
+
+static uint64_t key_head(const char *key) {
+  char head[17];
+  memcpy(head, key, 16);
+  head[16] = 0;
+  return strtoull(head, NULL, 16);
+}
+
+int64_t plan_find(const plan *p, const char *key) {
+  if (strlen(key) != HASH_HEX - 1 || !p->index || p->index->size == 0) return -1;
+  uint64_t mask = (uint64_t)p->index->size - 1;
+  for (uint64_t i = key_head(key) & mask; p->index->slot[i]; i = (i + 1) & mask)
+    if (strcmp(p->cell[p->index->slot[i] - 1].key, key) == 0) return p->index->slot[i] - 1;
+  return -1;
+}
+
+static void index_put(const plan *p, int64_t cell) {
+  uint64_t mask = (uint64_t)p->index->size - 1, i = key_head(p->cell[cell].key) & mask;
+  while (p->index->slot[i]) i = (i + 1) & mask;
+  p->index->slot[i] = cell + 1;
+}
+
+/* Room for one more cell at half load. */
+static int index_room(err *e, plan *p) {
+  if (2 * (p->n + 1) <= p->index->size) return OK;
+  int64_t *old = p->index->slot, size = p->index->size ? 2 * p->index->size : 64;
+  int rc = mem_new(e, size, sizeof *old, "index of cells", &p->index->slot);
+  if (rc != OK) {
+    p->index->slot = old;
+    return rc;
+  }
+  p->index->size = size;
+  free(old);
+  for (int64_t i = 0; i < p->n; i++) index_put(p, i);
+  return OK;
+}
+
+/* --- specs and inputs --------------------------------------------------------------------------------------------
+ */
+
+static int file_content(maker *m, const study_value *v, const char *setting_path, const content **out) {
+  const char *path = v->v->str;
+  *out = NULL;
+  for (int64_t i = 0; i < m->n_files; i++)
+    if (strcmp(m->files[i].path, path) == 0) {
+      *out = m->files[i].ok ? &m->files[i] : NULL;
+      return OK;
+    }
+  int rc = mem_grow(m->e, &m->files, &m->cap_files, m->n_files + 1, sizeof *m->files, "files of the study");
+  if (rc != OK) return rc;
+  content *c = &m->files[m->n_files++];
+  err why = {0};
+  c->path = path;
+  rc = m->from->sha(m->from->user, &why, path, c->sha);
+  if (rc == E_IO || rc == E_FORMAT) {
+    problem_error(m->p, v->at, "%s: %s", setting_path, why.text);
+    return OK;
+  }
+  if (rc != OK) return err_set(m->e, rc, "%s", why.text);
+  c->ok = 1;
+  *out = c;
+  return OK;
+}
+
+static void add_input(draft *d, const char *role, const char *hex, int64_t cell, const char *path) {
+  int at = d->n_inputs++;
+  for (; at > 0 && strcmp(d->input[at - 1].role, role) > 0; at--) d->input[at] = d->input[at - 1];
+  d->input[at] = (plan_input){.role = role, .cell = cell, .path = path};
+  memcpy(d->input[at].hash, hex, HASH_HEX);
+}
+
+static void add_cell_input(const maker *m, draft *d, const char *role, int64_t cell) {
+  add_input(d, role, m->plan->cell[cell].key, cell, NULL);
+}
+
+static int add_cell(maker *m, draft *d, int64_t *out);
+
+/* The base weights come out of a cell of their own. */
+static int pretrain_cell(maker *m, const study_row *r, int64_t *out);
+
+static int file_setting(maker *m, draft *d, const setting *s, const study_value *v) {
+  const content *c;
+  if (s->choices && strcmp(v->v->str, s->choices[0]) == 0) {
+    int64_t cell;
+    int rc = pretrain_cell(m, d->row, &cell);
+    if (rc == OK && cell >= 0) add_cell_input(m, d, s->role, cell);
+    return rc;
+  }
+  int rc = file_content(m, v, s->path, &c);
+  if (rc == OK && c) add_input(d, s->role, c->sha, -1, c->path);
+  return rc;
+}
+
+/* Fills the spec with what the stage reads in this row, and the inputs with its files. */
+static int start_draft(maker *m, const study_row *r, stage st, draft *d) {
+  *d = (draft){.stage = st, .row = r, .variant = "", .train_seed = SEED_NONE, .sample_seed = SEED_NONE};
+  d->spec = json_new(JSON_OBJECT);
+  if (!d->spec) return err_set(m->e, E_NOMEM, "no memory for a spec");
+  for (int i = 0; i < spec_count(); i++) {
+    const setting *s = &spec_settings()[i];
+    if (s->neutral || !study_reads(r, s, st)) continue;
+    int rc = s->kind == SETTING_FILE ? file_setting(m, d, s, &r->value[i])
+                                     : spec_put(m->e, d->spec, s->path, json_copy(r->value[i].v));
+    if (rc != OK) return rc;
+  }
+  return OK;
+}
+
+static void drop_draft(draft *d) {
+  json_free(d->spec);
+  d->spec = NULL;
+}
+
+/* Beyond 2^53 JSON numbers lose digits, so large seeds are strings. */
+static int put_seed(err *e, json *spec, const char *path, int64_t seed) {
+  char digits[32];
+  if (seed < INT64_C(1) << 53) return put_number(e, spec, path, (double)seed);
+  snprintf(digits, sizeof digits, "%lld", (long long)seed);
+  return put_text(e, spec, path, digits);
+}
+
+/* --- cells -------------------------------------------------------------------------------------------------------
+ */
+
+static int canonical(err *e, const json *j, char **out) {
+  text t = {0};
+  json_canonical(&t, j);
+  int rc = text_ok(&t, e);
+  if (rc == OK)
+    *out = t.p;
+  else
+    text_free(&t);
+  return rc;
+}
+
+static int make_hints(maker *m, const draft *d, char **out) {
+  json *j = json_new(JSON_OBJECT);
+  int rc = j ? OK : err_set(m->e, E_NOMEM, "no memory for hints");
+  for (int i = 0; rc == OK && i < spec_count(); i++) {
+    const setting *s = &spec_settings()[i];
+    if (s->neutral && study_reads(d->row, s, d->stage))
+      rc = spec_put(m->e, j, s->path, json_copy(d->row->value[i].v));
+  }
+  if (rc == OK) rc = canonical(m->e, j, out);
+  json_free(j);
+  return rc;
+}
+
+static int make_axes(maker *m, const draft *d, char **out) {
+  json *j = json_new(JSON_OBJECT);
+  int rc = j ? OK : err_set(m->e, E_NOMEM, "no memory for axes");
+  if (rc == OK && d->variant[0]) rc = put_text(m->e, j, "variant", d->variant);
+  if (rc == OK && d->prompt) rc = put_text(m->e, j, "prompt", d->prompt);
+  if (rc == OK && d->train_seed != SEED_NONE) rc = put_seed(m->e, j, "train_seed", d->train_seed);
+  if (rc == OK && d->sample_seed != SEED_NONE) rc = put_seed(m->e, j, "sample_seed", d->sample_seed);
+  if (rc == OK) rc = canonical(m->e, j, out);
+  json_free(j);
+  return rc;
+}
+
+/* Appends the draft, or finds the cell that is the same work; takes the draft's spec. A draft whose files are missing
+ * gives -1: the problem is recorded. */
+static int add_cell(maker *m, draft *d, int64_t *out) {
+  plan *p = m->plan;
+  plan_cell c = {.stage = d->stage,
+                 .variant = d->variant,
+                 .prompt = d->prompt,
+                 .train_seed = d->train_seed,
+                 .sample_seed = d->sample_seed,
+                 .n_inputs = d->n_inputs};
+  int rc = plan_key(m->e, d->stage, d->spec, d->input, d->n_inputs, c.key);
+  if (rc == OK) *out = plan_find(p, c.key);
+  if (rc == OK && *out < 0) {
+    memcpy(c.input, d->input, sizeof c.input);
+    rc = canonical(m->e, d->spec, &c.spec);
+    if (rc == OK) rc = make_hints(m, d, &c.hints);
+    if (rc == OK) rc = make_axes(m, d, &c.axes);
+    if (rc == OK) rc = mem_grow(m->e, &p->cell, &p->cap, p->n + 1, sizeof c, "cells");
+    if (rc == OK) rc = index_room(m->e, p);
+    if (rc == OK) {
+      *out = p->n;
+      p->cell[p->n++] = c;
+      index_put(p, *out);
+      p->count[d->stage]++;
+    } else {
+      free(c.spec);
+      free(c.hints);
+      free(c.axes);
+    }
+  }
+  drop_draft(d);
+  return rc;
+}
+
+static int pretrain_cell(maker *m, const study_row *r, int64_t *out) {
+  draft d;
+  int rc = start_draft(m, r, STAGE_PRETRAIN, &d);
+  if (rc == OK) return add_cell(m, &d, out);
+  drop_draft(&d);
+  return rc;
+}
+
+static int prepare_cell(maker *m, const study_row *r, int64_t *out) {
+  draft d;
+  int rc = start_draft(m, r, STAGE_PREPARE, &d);
+  if (rc == OK) return add_cell(m, &d, out);
+  drop_draft(&d);
+  return rc;
+}
+
+static int train_cell(maker *m, const study_row *r, int64_t seed, int64_t *out) {
+  draft d = {0};
+  char name[DESIGN_TEXT];
+  int64_t data;
+  int rc = prepare_cell(m, r, &data);
+  if (rc == OK) rc = start_draft(m, r, STAGE_TRAIN, &d);
+  if (rc == OK) {
+    plan_design(&r->design, OPTION_TRAIN, name);
+    add_cell_input(m, &d, "data", data);
+    d.variant = r->name;
+    d.train_seed = seed;
+    rc = put_text(m->e, d.spec, "design", name);
+  }
+  if (rc == OK) rc = put_seed(m->e, d.spec, "train_seed", seed);
+  if (rc == OK) return add_cell(m, &d, out);
+  drop_draft(&d);
+  return rc;
+}
+
+/* A sample of a point by its row's design, or with trained -1 and design `base` by the base model. */
+static int sample_cell(maker *m, const study_point *q, const design *by, int64_t trained, int64_t *out) {
+  draft d;
+  char name[DESIGN_TEXT];
+  const study_row *r = &m->s->rows[q->row];
+  const study_prompt *prompt = &m->s->prompts[q->prompt];
+  int rc = start_draft(m, r, STAGE_SAMPLE, &d);
+  if (rc == OK) {
+    plan_design(by, OPTION_TRAIN | OPTION_SAMPLE, name);
+    if (trained >= 0) add_cell_input(m, &d, "adapter", trained);
+    d.variant = by == &r->design ? r->name : "";
+    d.train_seed = trained >= 0 ? q->train_seed : SEED_NONE;
+    d.sample_seed = q->sample_seed;
+    d.prompt = prompt->id;
+    rc = put_text(m->e, d.spec, "design", name);
+  }
+  if (rc == OK) rc = put_text(m->e, d.spec, "prompt", prompt->text);
+  if (rc == OK) rc = put_seed(m->e, d.spec, "sample_seed", q->sample_seed);
+  if (rc == OK) return add_cell(m, &d, out);
+  drop_draft(&d);
+  return rc;
+}
+
+static int by_text(const void *a, const void *b) {
+  return strcmp((*(const study_metric *const *)a)->id, (*(const study_metric *const *)b)->id);
+}
+
+/* In the order of their texts: the order of a study's list is a matter of tables. */
+static int put_metrics(maker *m, json *spec) {
+  const study *s = m->s;
+  const study_metric **order = NULL;
+  json *list = json_new(JSON_ARRAY);
+  int rc = list ? mem_new(m->e, s->n_metrics, sizeof *order, "order of metrics", &order)
+                : err_set(m->e, E_NOMEM, "no memory for metrics");
+  for (int i = 0; rc == OK && i < s->n_metrics; i++) order[i] = &s->metrics[i];
+  if (rc == OK) qsort(order, (size_t)s->n_metrics, sizeof *order, by_text);
+  for (int i = 0; rc == OK && i < s->n_metrics; i++) {
+    json *one = json_new(JSON_OBJECT);
+    rc = one ? put_text(m->e, one, "id", order[i]->id) : err_set(m->e, E_NOMEM, "no memory for metrics");
+    if (rc == OK) rc = put_number(m->e, one, "version", order[i]->request.metric->version);
+    if (rc != OK)
+      json_free(one);
+    else if (json_push(list, one) != OK)
+      rc = err_set(m->e, E_NOMEM, "no memory for metrics");
+  }
+  free(order);
+  if (rc == OK) return spec_put(m->e, spec, "metrics", list);
+  json_free(list);
+  return rc;
+}
+
+static int score_cell(maker *m, int64_t point, int64_t partner, int64_t base, int64_t *out) {
+  draft d;
+  const study_point *q = &m->s->points[point];
+  int rc = start_draft(m, &m->s->rows[q->row], STAGE_SCORE, &d);
+  if (rc == OK) {
+    add_cell_input(m, &d, "sample", m->sample[point]);
+    if (partner >= 0) add_cell_input(m, &d, "partner", partner);
+    if (base >= 0) add_cell_input(m, &d, "base", base);
+    d.variant = m->s->rows[q->row].name;
+    d.prompt = m->s->prompts[q->prompt].id;
+    d.train_seed = q->train_seed;
+    d.sample_seed = q->sample_seed;
+    rc = put_metrics(m, d.spec);
+  }
+  if (rc == OK) return add_cell(m, &d, out);
+  drop_draft(&d);
+  return rc;
+}
+
+/* --- the matrix --------------------------------------------------------------------------------------------------
+ */
+
+static int make_training(maker *m) {
+  for (int64_t i = 0; i < m->s->n_points; i++) {
+    const study_point *q = &m->s->points[i];
+    m->train[i] = -1;
+    if (q->train_seed == SEED_NONE) continue;
+    /* neighbours in the matrix mostly share their training */
+    const study_point *last = i > 0 ? q - 1 : NULL;
+    int same = last && last->row == q->row && last->train_seed == q->train_seed;
+    int rc = same ? OK : train_cell(m, &m->s->rows[q->row], q->train_seed, &m->train[i]);
+    if (rc != OK) return rc;
+    if (same) m->train[i] = m->train[i - 1];
+  }
+  return OK;
+}
+
+static int make_samples(maker *m) {
+  for (int64_t i = 0; i < m->s->n_points; i++) {
+    const study_point *q = &m->s->points[i];
+    const study_row *r = &m->s->rows[q->row];
+    int64_t before = m->plan->n;
+    int rc = sample_cell(m, q, &r->design, m->train[i], &m->sample[i]);
+    if (rc != OK) return rc;
+    if (m->plan->n == before)
+      problem_error(m->p, r->at, "variants '%s' and '%s' are the same work: same design, same settings", r->name,
+                    m->plan->cell[m->sample[i]].variant);
+  }
+  return OK;
+}
+
+typedef struct seat {
+  const study *s;
+  int64_t point;
+} seat;
+
+static int by_group(const void *a, const void *b) {
+  const seat *x = a, *y = b;
+  const study_point *p = &x->s->points[x->point], *q = &y->s->points[y->point];
+  if (p->row != q->row) return p->row < q->row ? -1 : 1;
+  if (p->train_seed != q->train_seed) return p->train_seed < q->train_seed ? -1 : 1;
+  if (p->prompt != q->prompt) return p->prompt < q->prompt ? -1 : 1;
+  return x->point < y->point ? -1 : x->point > y->point;
+}
+
+static int same_group(const study *s, int64_t a, int64_t b) {
+  const study_point *p = &s->points[a], *q = &s->points[b];
+  return p->row == q->row && p->train_seed == q->train_seed && p->prompt == q->prompt;
+}
+
+/* partner[i]: sample cell of the next seed of the same prompt, the first after the last; -1 with one seed only. */
+static int find_partners(maker *m, int64_t *partner) {
+  const study *s = m->s;
+  int64_t n = s->n_points;
+  seat *order = NULL;
+  int rc = mem_new(m->e, n, sizeof *order, "order of points", &order);
+  if (rc != OK) return rc;
+  for (int64_t i = 0; i < n; i++) order[i] = (seat){s, i};
+  qsort(order, (size_t)n, sizeof *order, by_group);
+  for (int64_t from = 0, to; from < n; from = to) {
+    for (to = from + 1; to < n && same_group(s, order[from].point, order[to].point);) to++;
+    for (int64_t i = from; i < to; i++) {
+      int64_t next = i + 1 < to ? i + 1 : from;
+      partner[order[i].point] = next == i ? -1 : m->sample[order[next].point];
+    }
+  }
+  free(order);
+  return OK;
+}
+
+static int needs(const study *s, unsigned what, int gain) {
+  for (int i = 0; i < s->n_metrics; i++) {
+    const metric_request *r = &s->metrics[i].request;
+    if ((r->metric->needs & what) || (gain && r->gain)) return 1;
+  }
+  return 0;
+}
+
+/* Only the clips some metric looks at are inputs, so that e.g. a study of alpha statistics waits for no partner. */
+static int make_scores(maker *m) {
+  const study *s = m->s;
+  int with_partner = needs(s, 0, 1), with_base = needs(s, METRIC_NEEDS_BASE | METRIC_NEEDS_BASE_TRUTH, 0), rc = OK;
+  int64_t *partner = NULL, *base = NULL;
+  design plain;
+  TRY(mem_new(m->e, s->n_points, sizeof *partner, "partners", &partner));
+  TRY(mem_new(m->e, s->n_points, sizeof *base, "base samples", &base));
+  TRY(design_parse(m->e, "base", &plain));
+  TRY(find_partners(m, partner));
+  for (int64_t i = 0; i < s->n_points; i++) {
+    base[i] = -1;
+    if (with_base) TRY(sample_cell(m, &s->points[i], &plain, -1, &base[i]));
+    if (!with_partner) partner[i] = -1;
+  }
+  for (int64_t i = 0; i < s->n_points; i++) TRY(score_cell(m, i, partner[i], base[i], &m->plan->score[i]));
+out:
+  free(partner);
+  free(base);
+  return rc;
+}
+
+static int make_all(maker *m) {
+  int64_t n = m->s->n_points;
+  int rc = mem_new(m->e, n, sizeof *m->train, "cells", &m->train);
+  if (rc == OK) rc = mem_new(m->e, n, sizeof *m->sample, "cells", &m->sample);
+  if (rc == OK) rc = mem_new(m->e, n, sizeof *m->plan->score, "cells", &m->plan->score);
+  if (rc == OK) rc = mem_new(m->e, 1, sizeof *m->plan->index, "index of cells", &m->plan->index);
+  if (rc == OK) rc = make_training(m);
+  if (rc == OK) rc = make_samples(m);
+  if (rc == OK) rc = make_scores(m);
+  if (rc == OK) rc = problems_result(m->p, m->e);
+  return rc;
+}
+
+int plan_make(err *e, const study *s, const plan_source *from, problems *p, plan **out) {
+  maker m = {.e = e, .p = p, .s = s, .from = from};
+  *out = NULL;
+  int rc = mem_new(e, 1, sizeof *m.plan, "plan", &m.plan);
+  if (rc == OK) rc = make_all(&m);
+  free(m.files);
+  free(m.train);
+  free(m.sample);
+  if (rc == OK)
+    *out = m.plan;
+  else
+    plan_free(m.plan);
+  return rc;
+}
+
+void plan_free(plan *p) {
+  if (!p) return;
+  for (int64_t i = 0; i < p->n; i++) {
+    free(p->cell[i].spec);
+    free(p->cell[i].hints);
+    free(p->cell[i].axes);
+  }
+  if (p->index) free(p->index->slot);
+  free(p->index);
+  free(p->cell);
+  free(p->score);
+  free(p);
+}

@@ -1,0 +1,103 @@
+/* A study file, read, checked and expanded (spec/harness.md 7; docs/studies.md is the reference for people).
+ *
+ * Result: rows (variants with all settings resolved), prompts, metrics, and the points of the matrix in their fixed
+ * order: per row, train seed, sample seed, prompt; rows of `zip` inside their variant; then one-at-a-time rows; then
+ * `include`; `exclude` takes away last. Nothing here depends on where the file lies, on the locale or on the time. */
+#ifndef TD_STUDY_STUDY_H
+#define TD_STUDY_STUDY_H
+
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "metrics/metric.h"
+#include "study/problem.h"
+#include "study/spec.h"
+#include "variants/variant.h"
+
+#define SEED_NONE INT64_C(-1) /* the axis does not apply: a design that trains nothing has no train seed */
+#define STUDY_LIMIT 100000    /* points of a matrix nobody asked to be larger */
+
+typedef struct study_input {
+  const char *file;
+  const char *home;        /* folder of the default models (the repository's configs/); NULL: "configs" */
+  const char *const *args; /* [n_args] "name=value": the study's own arguments */
+  const char *const *sets; /* [n_sets] "train.steps=10": settings that win over everything in files */
+  int n_args, n_sets;
+  int64_t limit; /* most points; 0: STUDY_LIMIT */
+} study_input;
+
+/* BAD: given, but refused with a problem; the value is then still the one before. */
+typedef enum study_given { GIVEN_DEFAULT, GIVEN_FILE, GIVEN_COMMAND, GIVEN_BAD } study_given;
+
+/* Files are paths the process can open; "" where there is none. */
+typedef struct study_value {
+  const json *v;
+  where at;
+  study_given given;
+} study_value;
+
+typedef struct study_row {
+  char *name; /* the variant's; with "+path=value" for what the matrix changes */
+  where at;
+  design design;
+  int declared;       /* index of its variant among the rows; itself for a declared variant */
+  int trains;         /* has an adapter to train */
+  int in_matrix;      /* has at least one point, excluded or not */
+  study_value *value; /* [spec_count()] */
+} study_row;
+
+typedef struct study_prompt {
+  char *id, *text, *category; /* category may be "" */
+  char sha256[HASH_HEX];      /* of the text's bytes */
+  where at;
+} study_prompt;
+
+typedef struct study_metric {
+  metric_request request;
+  char id[METRIC_TEXT]; /* canonical text */
+  int primary;
+  where at;
+} study_metric;
+
+/* Declared before anything ran: `row` against `against` on `metric`. Indices. */
+typedef struct study_contrast {
+  int metric, row, against;
+} study_contrast;
+
+typedef struct study_point {
+  int row, prompt;
+  int64_t train_seed, sample_seed;
+} study_point;
+
+typedef struct study_excluded {
+  study_point point;
+  const char *reason;
+} study_excluded;
+
+typedef struct study {
+  char *name, *help;
+  char *text;            /* canonical JSON of the merged study; its hash names the study's version */
+  char sha256[HASH_HEX]; /* of text */
+  int n_rows, n_prompts, n_metrics, n_contrasts, reference; /* reference: index of a row */
+  int64_t n_points, n_excluded;
+  study_row *rows;
+  study_prompt *prompts;
+  study_metric *metrics; /* primary ones first, else in the order of the file */
+  study_contrast *contrasts;
+  study_point *points;
+  study_excluded *excluded;
+  struct study_store *store; /* what the pointers above point into */
+} study;
+
+/* Every problem goes into `p`, warnings as well; with errors, unreadable files among them, the result is E_CONFIG
+ * and *out is NULL. */
+int study_load(err *e, const study_input *in, problems *p, study **out) TD_MUST_CHECK;
+void study_free(study *s);
+
+/* Does the row's stage read the setting? Its own `when` decides beside the stage. */
+int study_reads(const study_row *r, const setting *s, stage st);
+/* Name a person, a file system and a selector can all live with: letters, digits, '.', '_', '-', at most 64. */
+int study_name_ok(const char *s);
+
+#endif

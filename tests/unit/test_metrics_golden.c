@@ -1,0 +1,410 @@
+/* color_fit, edge_color and the flow differences against tests/golden/metrics (definitions: make_color_goldens.py and
+ * make_metric_goldens.py), and the order they put planted defects in. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "golden.h"
+#include "metrics/metric.h"
+#include "model/safetensors.h"
+
+static const char *const files[] = {"alignment_emoji", "alignment_procedural"};
+
+typedef struct source {
+  int frames, height, width;
+  int64_t n; /* pixels of a frame */
+  uint8_t *rgba;
+} source;
+
+static void *take(int64_t n, size_t size) {
+  void *p = malloc((size_t)n * size);
+  assert_non_null(p);
+  memset(p, 0xff, (size_t)n * size); /* NaN where it is a float or double */
+  return p;
+}
+
+static source source_of(const st_tensor *t) {
+  source s = {(int)t->shape[0], (int)t->shape[1], (int)t->shape[2], t->shape[1] * t->shape[2], take(t->count, 1)};
+  memcpy(s.rgba, t->data, (size_t)t->count);
+  return s;
+}
+
+static st_file *open_tensors(const char *name) {
+  err e = {0};
+  char file[96];
+  st_file *st = NULL;
+  snprintf(file, sizeof file, "metrics/%s.safetensors", name);
+  assert_int_equal(st_open(&e, golden_path(file), &st), OK);
+  return st;
+}
+
+static json *open_json(const char *name) {
+  err e = {0};
+  char file[96];
+  json *j = NULL;
+  snprintf(file, sizeof file, "metrics/%s.json", name);
+  assert_int_equal(json_read(&e, golden_path(file), &j), OK);
+  return j;
+}
+
+static double num(const json *object, const char *key) {
+  const json *v = json_get(object, key);
+  assert_non_null(v);
+  return v->type == JSON_NUMBER ? v->num : NAN;
+}
+
+static metric_value score(const char *id, const clip *c) {
+  err e = {0};
+  metric_request r;
+  metric_value v = {.value = NAN};
+  assert_int_equal(metric_parse(&e, id, &r), OK);
+  assert_int_equal(metric_score(&e, &r, 1, &(metric_input){.clip = c}, &v), OK);
+  assert_true(isfinite(v.value));
+  return v;
+}
+
+/* --- colour ----------------------------------------------------------------------------------------------------- */
+
+/* The clip's alpha composited over a smooth moving coloured plate. */
+static void composite(const source *s, clip *out) {
+  err e = {0};
+  assert_int_equal(clip_new(&e, s->frames, s->height, s->width, 1, out), OK);
+  for (int t = 0; t < s->frames; t++) {
+    for (int64_t i = 0; i < s->n; i++) {
+      const uint8_t *p = s->rgba + 4 * (t * s->n + i);
+      double a = p[3] / 255.0, y = (double)(i / s->width), x = (double)(i % s->width);
+      for (int c = 0; c < 3; c++) {
+        double plate = 0.5 + 0.25 * sin(0.31 * x + 0.17 * y + 0.9 * c + 0.2 * t);
+        out->rgb[3 * (t * s->n + i) + c] = (float)(p[c] / 255.0 * a + (1 - a) * plate);
+      }
+    }
+  }
+}
+
+static int reflect(int i, int n) {
+  return i < 0 ? -1 - i : i >= n ? 2 * n - 1 - i : i;
+}
+static int replicate(int i, int n) {
+  return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
+
+/* One frame blurred with sigma 2, radius 8. */
+static void blur(const double *x, int h, int w, int (*border)(int, int), double *out) {
+  double g[17], sum = 0, *tmp = take((int64_t)h * w, sizeof *tmp);
+  for (int k = -8; k <= 8; k++) sum += g[k + 8] = exp(-k * k / 8.0);
+  for (int y = 0; y < h; y++)
+    for (int i = 0; i < w; i++) {
+      double v = 0;
+      for (int k = -8; k <= 8; k++) v += g[k + 8] / sum * x[border(y + k, h) * w + i];
+      tmp[y * w + i] = v;
+    }
+  for (int y = 0; y < h; y++)
+    for (int i = 0; i < w; i++) {
+      double v = 0;
+      for (int k = -8; k <= 8; k++) v += g[k + 8] / sum * tmp[y * w + border(i + k, w)];
+      out[y * w + i] = v;
+    }
+  free(tmp);
+}
+
+/* a8 shifted, delayed...; values in 0..255, not rounded. */
+static void defect(const source *s, const char *name, int (*border)(int, int), double *out) {
+  for (int t = 0; t < s->frames; t++) {
+    int k = name[strlen(name) - 1] - '0', from = t;
+    if (!strncmp(name, "delay", 5)) from = t - k > 0 ? t - k : 0;
+    if (!strcmp(name, "frozen")) from = 0;
+    double *o = out + t * s->n, *frame = take(s->n, sizeof *frame);
+    for (int64_t i = 0; i < s->n; i++) frame[i] = s->rgba[4 * (from * s->n + i) + 3];
+    for (int64_t i = 0; i < s->n; i++) {
+      o[i] = frame[i];
+      if (!strncmp(name, "shift", 5)) o[i] = i % s->width >= k ? frame[i - k] : 0;
+      if (!strcmp(name, "opaque")) o[i] = 255;
+      if (!strcmp(name, "half")) o[i] = 128;
+      if (!strcmp(name, "flicker")) o[i] = frame[i] * (t % 2 ? 0.9 : 1.0);
+    }
+    if (!strcmp(name, "blur")) blur(frame, s->height, s->width, border, o);
+    free(frame);
+  }
+}
+
+static void set_alpha(clip *c, const double *a255) {
+  for (int64_t i = 0; i < (int64_t)c->frames * c->height * c->width; i++) c->alpha[i] = (float)(a255[i] / 255);
+}
+
+static void colour_value(const char *id, const clip *c, const json *want, const char *key, double *worst) {
+  metric_value v = score(id, c);
+  double w = num(want, key);
+  if (isnan(w)) {
+    assert_non_null(v.reason);
+    assert_true(!strcmp(v.reason, METRIC_OPAQUE_ALPHA) || !strcmp(v.reason, METRIC_FLAT_ALPHA));
+    return;
+  }
+  assert_null(v.reason);
+  assert_true(w != 0);
+  double rel = fabs(v.value - w) / fabs(w);
+  if (rel > *worst) *worst = rel;
+  if (rel > 1e-6) fail_msg("%s %s: %.12g, expected %.12g", want->key, id, v.value, w);
+}
+
+static void color_matches(void **state) {
+  (void)state;
+  json *info = open_json("color");
+  int64_t clips = 0;
+  double worst = 0;
+  for (int f = 0; f < 2; f++) {
+    st_file *st = open_tensors(files[f]);
+    for (const json *c = json_get(info, "expected")->child; c; c = c->next) {
+      char key[96];
+      snprintf(key, sizeof key, "%s.rgba", c->key);
+      if (!st_find(st, key)) continue;
+      source s = source_of(st_find(st, key));
+      double *a = take(s.frames * s.n, sizeof *a);
+      clip p;
+      composite(&s, &p);
+      clips++;
+      for (const json *v = c->child; v; v = v->next) {
+        defect(&s, v->key, reflect, a);
+        set_alpha(&p, a);
+        colour_value("edge_color", &p, v, "edge_color", &worst);
+        colour_value("color_fit", &p, v, "color_fit", &worst);
+        colour_value("color_fit:r=2,rt=0", &p, v, "color_fit_r2_t0", &worst);
+        colour_value("color_fit:r=4", &p, v, "color_fit_r4_t1", &worst);
+        colour_value("color_fit:r=6,rt=2", &p, v, "color_fit_r6_t2", &worst);
+      }
+      clip_free(&p), free(a), free(s.rgba);
+    }
+    st_close(st);
+  }
+  json_free(info);
+  print_message("color: worst relative difference %.2e\n", worst);
+  assert_int_equal(clips, 9);
+}
+
+/* --- flow ------------------------------------------------------------------------------------------------------- */
+
+/* RGB premultiplied by the true alpha: the picture the goldens score alphas against, on black. */
+static void on_black(const source *s, clip *out) {
+  err e = {0};
+  assert_int_equal(clip_new(&e, s->frames, s->height, s->width, 1, out), OK);
+  for (int64_t i = 0; i < s->frames * s->n; i++)
+    for (int c = 0; c < 3; c++)
+      out->rgb[3 * i + c] = (float)(s->rgba[4 * i + c] / 255.0 * (s->rgba[4 * i + 3] / 255.0));
+}
+
+static void dilate(const source *s, double *out) {
+  for (int64_t i = 0; i < s->frames * s->n; i++) {
+    int64_t t = i / s->n, y = i % s->n / s->width, x = i % s->width;
+    out[i] = 0;
+    for (int64_t dy = -3; dy <= 3; dy++)
+      for (int64_t dx = -3; dx <= 3; dx++) {
+        if (dx * dx + dy * dy > 9 || y + dy < 0 || y + dy >= s->height || x + dx < 0 || x + dx >= s->width) continue;
+        out[i] = fmax(out[i], s->rgba[4 * (t * s->n + (y + dy) * s->width + x + dx) + 3]);
+      }
+  }
+}
+
+static void luma8(const source *s, double *out) {
+  for (int64_t i = 0; i < s->frames * s->n; i++) {
+    const uint8_t *p = s->rgba + 4 * i;
+    out[i] = (double)((p[3] * (299 * p[0] + 587 * p[1] + 114 * p[2]) + 127500) / 255000);
+  }
+}
+
+/* Alpha of the next clip of the same size, else the own alpha turned by 180 degrees. */
+static void other(const source *s, const st_file *st, const json *clip_info, const json *all, double *out) {
+  const json *c = clip_info->next ? clip_info->next : all->child;
+  for (; c != clip_info; c = c->next ? c->next : all->child) {
+    char key[96];
+    snprintf(key, sizeof key, "%s.rgba", c->key);
+    const st_tensor *t = st_find(st, key);
+    if (t->shape[0] != s->frames || t->shape[1] != s->height || t->shape[2] != s->width) continue;
+    for (int64_t i = 0; i < s->frames * s->n; i++) out[i] = dtype_get(t->type, t->data, 4 * i + 3);
+    return;
+  }
+  for (int64_t t = 0; t < s->frames; t++)
+    for (int64_t i = 0; i < s->n; i++) out[t * s->n + i] = s->rgba[4 * (t * s->n + s->n - 1 - i) + 3];
+}
+
+static void variant_alpha(const source *s, const st_file *st, const json *clip_info, const json *all,
+                          const char *name, double *out) {
+  if (!strcmp(name, "noise")) {
+    char key[96];
+    snprintf(key, sizeof key, "%s.alpha_noise", clip_info->key);
+    const st_tensor *t = st_find(st, key);
+    for (int64_t i = 0; i < t->count; i++) out[i] = dtype_get(t->type, t->data, i);
+  } else if (!strcmp(name, "dilate")) {
+    dilate(s, out);
+  } else if (!strcmp(name, "luma")) {
+    luma8(s, out);
+  } else if (!strcmp(name, "other")) {
+    other(s, st, clip_info, all, out);
+  } else {
+    defect(s, name, replicate, out);
+    for (int64_t i = 0; i < s->frames * s->n; i++) out[i] = rint(out[i]);
+  }
+}
+
+enum {
+  FD_FULL,
+  FD_MASK,
+  FD_MASK_REL,
+  FD_PX,
+  FD_REL,
+  FD_COS,
+  FD_LOGMAG,
+  FD_RGB,
+  COVERAGE,
+  SOFT,
+  LOWEST,
+  HIGHEST,
+  OPACITY,
+  IDS
+};
+static const char *const ids[IDS] = {"fd_full",        "fd_mask",         "fd_mask_rel",    "fd_band_px",
+                                     "fd_band_rel",    "fd_band_cos",     "fd_band_logmag", "fd_band_rgb",
+                                     "alpha_coverage", "alpha_soft_frac", "alpha_min",      "alpha_max",
+                                     "opacity_flicker"};
+
+/* NULL in the golden must be a reason here; else relative to max(1e-3, |want|) as the goldens' own comparison. */
+static void close_to(const json *v, const char *id, metric_value got, double want, double tol, double *worst) {
+  if (isnan(want)) {
+    if (!got.reason) fail_msg("%s %s: %.9g where nothing is defined", v->key, id, got.value);
+    return;
+  }
+  if (got.reason) fail_msg("%s %s: %s, expected %.9g", v->key, id, got.reason, want);
+  double rel = fabs(got.value - want) / fmax(1e-3, fabs(want));
+  if (rel > *worst) *worst = rel;
+  if (rel > tol) fail_msg("%s %s: %.9g, expected %.9g", v->key, id, got.value, want);
+}
+
+static void compare_variant(const json *v, const metric_value got[IDS], double *worst) {
+  const json *b = json_get(v, "band"), *s = json_get(v, "sanity");
+  double want[] = {num(v, "fd_full"), num(v, "fd_mask"), num(v, "fd_mask_rel"), num(b, "px"),
+                   num(b, "rel"),     num(b, "cos"),     num(b, "logmag"),      num(b, "mean_rgb_flow")};
+  /* Without motion in one stream the goldens' cosine and magnitude ratio are rounding; here they are undefined. */
+  if (exp(want[FD_LOGMAG]) * want[FD_RGB] < 1e-3) want[FD_COS] = want[FD_LOGMAG] = NAN;
+  for (int i = FD_FULL; i <= FD_RGB; i++) close_to(v, ids[i], got[i], want[i], 1e-3, worst);
+  const json *reason = json_get(b, "reason");
+  if (reason->type == JSON_STRING) assert_string_equal(got[FD_REL].reason, reason->str);
+  assert_true(fabs((double)got[FD_PX].support - num(b, "pixels")) <= 1e-3 * num(b, "pixels"));
+  double none = 0;
+  close_to(v, ids[COVERAGE], got[COVERAGE], num(s, "coverage"), 1e-6, &none);
+  close_to(v, ids[SOFT], got[SOFT], num(s, "soft_frac"), 1e-6, &none);
+  close_to(v, ids[LOWEST], got[LOWEST], num(s, "min") / 255, 1e-6, &none);
+  close_to(v, ids[HIGHEST], got[HIGHEST], num(s, "max") / 255, 1e-6, &none);
+  close_to(v, ids[OPACITY], got[OPACITY], num(s, "opacity_flicker"), 1e-5, &none);
+}
+
+static void score_all(const clip *c, metric_value got[IDS]) {
+  err e = {0};
+  metric_request r[IDS];
+  for (int i = 0; i < IDS; i++) {
+    assert_int_equal(metric_parse(&e, ids[i], &r[i]), OK);
+    got[i] = (metric_value){.value = NAN};
+  }
+  assert_int_equal(metric_score(&e, r, IDS, &(metric_input){.clip = c}, got), OK);
+  for (int i = 0; i < IDS; i++) assert_true(isfinite(got[i].value));
+}
+
+static void flow_scores_match(void **state) {
+  (void)state;
+  int64_t scored = 0;
+  double worst = 0;
+  for (int f = 0; f < 2; f++) {
+    st_file *st = open_tensors(files[f]);
+    json *info = open_json(files[f]);
+    const json *all = json_get(info, "expected");
+    for (const json *c = all->child; c; c = c->next) {
+      char key[96];
+      snprintf(key, sizeof key, "%s.rgba", c->key);
+      source s = source_of(st_find(st, key));
+      double *a = take(s.frames * s.n, sizeof *a);
+      clip p;
+      on_black(&s, &p);
+      for (const json *v = json_get(c, "variants")->child; v; v = v->next) {
+        metric_value got[IDS];
+        variant_alpha(&s, st, c, all, v->key, a);
+        set_alpha(&p, a);
+        score_all(&p, got);
+        compare_variant(v, got, &worst);
+        scored++;
+      }
+      clip_free(&p), free(a), free(s.rgba);
+    }
+    st_close(st);
+    json_free(info);
+  }
+  print_message("flow: worst relative difference %.2e over %d variants\n", worst, (int)scored);
+  assert_int_equal(scored, 135);
+}
+
+/* The alpha variants built here are the ones the goldens were made from. */
+static void variants_are_the_goldens(void **state) {
+  (void)state;
+  st_file *st = open_tensors("alignment_procedural");
+  source s = source_of(st_find(st, "disc.rgba"));
+  const st_tensor *luma = st_find(st, "disc.luma8"), *soft = st_find(st, "disc.alpha_blur");
+  double *a = take(s.frames * s.n, sizeof *a), sum = 0;
+  luma8(&s, a);
+  for (int64_t i = 0; i < luma->count; i++) {
+    assert_true(a[i] == dtype_get(luma->type, luma->data, i));
+    sum += a[i];
+  }
+  defect(&s, "blur", replicate, a);
+  for (int64_t i = 0; i < soft->count; i++) {
+    assert_true(rint(a[i]) == dtype_get(soft->type, soft->data, i));
+    sum += a[i];
+  }
+  assert_true(sum > 0);
+  free(a), free(s.rgba);
+  st_close(st);
+}
+
+/* Every planted defect lowers color_fit on every clip, and shifts and delays by their size. */
+static void color_fit_orders_defects(void **state) {
+  (void)state;
+  static const char *const chain[][4] = {{"aligned", "shift1", "shift2", "shift4"},
+                                         {"aligned", "delay1", "delay2"},
+                                         {"aligned", "blur"},
+                                         {"aligned", "frozen"},
+                                         {"aligned", "flicker"}};
+  st_file *st = open_tensors("alignment_procedural");
+  static const char *const names[] = {"disc.rgba", "ellipse.rgba", "glass.rgba"};
+  for (int n = 0; n < 3; n++) {
+    source s = source_of(st_find(st, names[n]));
+    double *a = take(s.frames * s.n, sizeof *a);
+    clip p;
+    composite(&s, &p);
+    for (size_t k = 0; k < sizeof chain / sizeof chain[0]; k++) {
+      double last = INFINITY;
+      for (int i = 0; i < 4 && chain[k][i]; i++) {
+        defect(&s, chain[k][i], reflect, a);
+        set_alpha(&p, a);
+        metric_value v = score("color_fit", &p);
+        assert_null(v.reason);
+        if (!(v.value < last - 1e-9)) fail_msg("%s: %s %.6f is not below %.6f", names[n], chain[k][i], v.value, last);
+        last = v.value;
+      }
+    }
+    clip_free(&p), free(a), free(s.rgba);
+  }
+  st_close(st);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(variants_are_the_goldens),
+      cmocka_unit_test(color_matches),
+      cmocka_unit_test(flow_scores_match),
+      cmocka_unit_test(color_fit_orders_defects),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

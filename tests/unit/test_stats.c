@@ -1,0 +1,288 @@
+/* harness/stats against tests/golden/metrics/statistics (definitions: metric_ref.py) and closed forms. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "base/rng.h"
+#include "golden.h"
+#include "model/safetensors.h"
+#include "stats/stats.h"
+
+enum { P = 12, S = 3, V = 4, B = 1000 };
+
+typedef struct fixture {
+  st_file *st;
+  json *info;
+  const json *want;
+  double score[V][P * S], nulls[V][P * S];
+  unsigned char defined[V][P * S];
+  int32_t prompts[B * P], seeds[B * P * S];
+} fixture;
+
+static void near(double got, double want) {
+  if (!(fabs(got - want) <= 1e-9 * fmax(1, fabs(want)))) fail_msg("%.17g, expected %.17g", got, want);
+}
+
+static double num(const json *j, const char *key) {
+  const json *v = json_get(j, key);
+  assert_non_null(v);
+  assert_int_equal(v->type, JSON_NUMBER);
+  return v->num;
+}
+
+static double item(const json *array, int64_t i) {
+  const json *v = json_at(array, i);
+  assert_non_null(v);
+  return v->num;
+}
+
+static int setup(void **state) {
+  err e = {0};
+  fixture *f = calloc(1, sizeof *f);
+  assert_non_null(f);
+  assert_int_equal(st_open(&e, golden_path("metrics/statistics.safetensors"), &f->st), OK);
+  assert_int_equal(json_read(&e, golden_path("metrics/statistics.json"), &f->info), OK);
+  f->want = json_get(f->info, "expected");
+  const st_tensor *s = st_find(f->st, "scores"), *n = st_find(f->st, "scores_with_null");
+  double sum = 0;
+  for (int i = 0; i < P * S; i++) {
+    for (int v = 0; v < V; v++) {
+      sum += f->score[v][i] = dtype_get(s->type, s->data, i * V + v);
+      double x = dtype_get(n->type, n->data, i * V + v);
+      if (!isnan(x)) f->defined[v][i] = 1;
+      f->nulls[v][i] = isnan(x) ? 1e9 : x; /* must never be read */
+    }
+  }
+  assert_true(sum > 0);
+  const st_tensor *p = st_find(f->st, "resample_prompts"), *k = st_find(f->st, "resample_seeds");
+  for (int64_t i = 0; i < p->count; i++) f->prompts[i] = (int32_t)dtype_get(p->type, p->data, i);
+  for (int64_t i = 0; i < k->count; i++) f->seeds[i] = (int32_t)dtype_get(k->type, k->data, i);
+  *state = f;
+  return 0;
+}
+
+static int teardown(void **state) {
+  fixture *f = *state;
+  st_close(f->st);
+  json_free(f->info);
+  free(f);
+  return 0;
+}
+
+static stats_grid grid(const double *value, const unsigned char *defined) {
+  return (stats_grid){.prompts = P, .trains = 1, .samples = S, .value = value, .defined = defined};
+}
+
+static void interval_near(const fixture *f, const stats_grid *g, unsigned levels, const json *want, double *first) {
+  err e = {0};
+  double boot[B], lo, hi;
+  int64_t n = 0;
+  stats_bootstrap b = {.replicates = B, .levels = levels, .prompts = f->prompts, .samples = f->seeds};
+  assert_int_equal(stats_resample(&e, g, &b, boot, &n), OK);
+  assert_int_equal(n, B);
+  memcpy(first, boot, 3 * sizeof *boot);
+  stats_interval(boot, n, 0.95, &lo, &hi);
+  near(lo, item(want, 0));
+  near(hi, item(want, 1));
+}
+
+static void variants_match(void **state) {
+  const fixture *f = *state;
+  for (int v = 0; v < V; v++) {
+    const json *want = json_at(json_get(f->want, "variants"), v);
+    stats_grid g = grid(f->score[v], NULL);
+    double sorted[P * S], first[3];
+    memcpy(sorted, f->score[v], sizeof sorted);
+    stats_sort(sorted, P * S);
+    near(stats_mean(f->score[v], P * S), num(want, "mean"));
+    near(stats_iqm(sorted, P * S), num(want, "iqm"));
+    interval_near(f, &g, STATS_PROMPTS, json_get(want, "ci_prompt"), first);
+  }
+}
+
+static void pairs_match(void **state) {
+  const fixture *f = *state;
+  err e = {0};
+  stats_grid base = grid(f->score[0], NULL);
+  for (int v = 1; v < V; v++) {
+    const json *want = json_at(json_get(f->want, "paired"), v - 1);
+    stats_grid a = grid(f->score[v], NULL);
+    double d[P * S], mean[P], first[3], p;
+    unsigned char defined[P * S];
+    int ok = 0;
+    stats_test t;
+    assert_int_equal(stats_difference(&e, &a, &base, d, defined), OK);
+    stats_grid g = grid(d, defined);
+    assert_int_equal(stats_prompt_means(&g, mean), P);
+    near(stats_mean(mean, P), num(want, "mean"));
+    interval_near(f, &g, STATS_PROMPTS, json_get(want, "ci_prompt"), first);
+    for (int i = 0; i < 3; i++) near(first[i], item(json_get(want, "boot_prompt_first3"), i));
+    interval_near(f, &g, STATS_PROMPTS | STATS_SAMPLES, json_get(want, "ci_prompt_seed"), first);
+    for (int i = 0; i < 3; i++) near(first[i], item(json_get(want, "boot_prompt_seed_first3"), i));
+    assert_int_equal(stats_improvement(&e, &a, &base, &p, &ok), OK);
+    assert_true(ok);
+    near(p, num(want, "prob_improvement"));
+    assert_int_equal(stats_sign_flip(&e, mean, P, 1, 0, &t), OK);
+    assert_true(t.exact);
+    near(t.p, num(want, "sign_flip_exact"));
+    near(t.floor, ldexp(1, 1 - P));
+    stats_sort(mean, P);
+    near(stats_quantile(mean, P, 0.5), num(want, "median"));
+  }
+}
+
+static void nulls_match(void **state) {
+  const fixture *f = *state;
+  err e = {0};
+  const json *all = json_get(f->want, "with_null");
+  stats_grid base = grid(f->nulls[0], f->defined[0]);
+  stats_options o = stats_defaults(1);
+  o.bootstrap.replicates = 200;
+  near(1 - (double)stats_defined(&base) / (P * S), item(json_get(all, "null_rate"), 0));
+  for (int v = 1; v < V; v++) {
+    const json *want = json_at(json_get(all, "paired"), v - 1);
+    stats_grid a = grid(f->nulls[v], f->defined[v]);
+    stats_comparison c;
+    assert_int_equal(stats_compare(&e, &a, &base, &o, &c), OK);
+    assert_int_equal(c.used, (int64_t)num(want, "prompts"));
+    near(c.mean, num(want, "mean"));
+    near(c.undefined_a, item(json_get(all, "null_rate"), v));
+    assert_true(c.lo < c.mean && c.mean < c.hi && c.lo > -1 && c.hi < 1);
+    assert_true(c.wins + c.ties + c.losses == c.used && c.pairs < P * S && c.single_run);
+  }
+}
+
+static void oracles_match(void **state) {
+  const fixture *f = *state;
+  err e = {0};
+  const json *o = json_get(f->want, "oracle_p");
+  double p[5], adjusted[5];
+  for (int i = 0; i < 5; i++) p[i] = item(json_get(o, "p"), 4 - i); /* order must not matter */
+  assert_int_equal(stats_holm(&e, p, 5, adjusted), OK);
+  for (int i = 0; i < 5; i++) near(adjusted[i], item(json_get(o, "holm"), 4 - i));
+  static const char *const key[] = {"wilcoxon_ties", "wilcoxon_zeros"};
+  for (int k = 0; k < 2; k++) {
+    const json *w = json_get(f->want, key[k]), *values = json_get(w, "values");
+    double d[32];
+    stats_test t;
+    int64_t n = json_count(values);
+    for (int64_t i = 0; i < n; i++) d[i] = item(values, i);
+    assert_int_equal(stats_sign_flip(&e, d, n, 1, 0, &t), OK);
+    near(t.p, num(w, "sign_flip_exact"));
+  }
+}
+
+static void closed_forms(void **state) {
+  (void)state;
+  err e = {0};
+  double x[10], y[10], rank[5], rho;
+  int ok;
+  stats_test t;
+  for (int i = 0; i < 10; i++) x[i] = i, y[i] = exp(i);
+  near(stats_iqm(x, 10), 4.5);
+  near(stats_quantile(x, 10, 0.25), 2.25);
+  near(stats_quantile(x, 1, 0.7), 0);
+  near(stats_pearson(x, x, 10, &ok), 1);
+  assert_int_equal(stats_spearman(&e, x, y, 10, &rho, &ok), OK);
+  near(rho, 1);
+  assert_true(ok && stats_pearson(x, y, 10, &ok) < 0.99);
+  for (int i = 0; i < 10; i++) y[i] = 7;
+  stats_pearson(x, y, 10, &ok);
+  assert_false(ok);
+  assert_int_equal(stats_ranks(&e, (double[]){3, 1, 3, 2, 3}, 5, rank), OK);
+  near(rank[0], 4), near(rank[1], 1), near(rank[2], 4), near(rank[3], 2), near(rank[4], 4);
+  assert_int_equal(stats_sign_flip(&e, (double[]){0, 0}, 2, 1, 0, &t), OK);
+  near(t.p, 1);
+  assert_int_equal(stats_sign_flip(&e, x + 1, 1, 1, 0, &t), OK);
+  near(t.p, 1), near(t.floor, 1);
+  assert_int_equal(stats_sign_flip(&e, x, 0, 1, 0, &t), E_ARG);
+}
+
+/* Beyond the exact range: the p of a clear effect is at the floor, of no effect near one half on average. */
+static void random_flips(void **state) {
+  (void)state;
+  err e = {0};
+  enum { N = 40, RUNS = 60 };
+  float z[N * RUNS];
+  double d[N], sum = 0;
+  stats_test t;
+  rng_normal((rng){.seed = 5, .stream = RNG_TEST}, 0, N * RUNS, z);
+  for (int r = 0; r < RUNS; r++) {
+    for (int i = 0; i < N; i++) d[i] = (double)z[r * N + i];
+    assert_int_equal(stats_sign_flip(&e, d, N, 999, (uint64_t)r, &t), OK);
+    assert_false(t.exact);
+    sum += t.p;
+  }
+  assert_true(fabs(sum / RUNS - 0.5) < 0.15); /* 4 standard errors of a uniform mean */
+  for (int i = 0; i < N; i++) d[i] += 3;
+  assert_int_equal(stats_sign_flip(&e, d, N, 999, 1, &t), OK);
+  near(t.p, t.floor);
+  near(t.floor, 1e-3);
+}
+
+/* The interval of normal differences covers the truth about as often as it says, and is the same on every run. */
+static void bootstrap_covers(void **state) {
+  (void)state;
+  err e = {0};
+  enum { PROMPTS = 24, TRAINS = 2, SAMPLES = 2, RUNS = 150, REPS = 300, CELLS = PROMPTS * TRAINS * SAMPLES };
+  float z[PROMPTS + CELLS];
+  double d[CELLS], boot[REPS], again[REPS], lo, hi;
+  int64_t n, m, covered = 0;
+  for (int r = 0; r < RUNS; r++) {
+    rng_normal((rng){.seed = (uint64_t)r, .stream = RNG_TEST, .sub = 1}, 0, PROMPTS + CELLS, z);
+    for (int i = 0; i < CELLS; i++) d[i] = (double)z[i / (TRAINS * SAMPLES)] + 0.5 * (double)z[PROMPTS + i];
+    stats_grid g = {PROMPTS, TRAINS, SAMPLES, d, NULL};
+    stats_bootstrap b = {.replicates = REPS, .seed = (uint64_t)r, .levels = STATS_PROMPTS | STATS_SAMPLES};
+    assert_int_equal(stats_resample(&e, &g, &b, boot, &n), OK);
+    assert_int_equal(stats_resample(&e, &g, &b, again, &m), OK);
+    assert_memory_equal(boot, again, sizeof boot);
+    stats_interval(boot, n, 0.95, &lo, &hi);
+    covered += lo <= 0 && 0 <= hi;
+  }
+  assert_true(covered >= RUNS * 85 / 100 && covered < RUNS);
+}
+
+/* With two training seeds that disagree, drawing them widens the interval; nothing defined gives nothing. */
+static void training_seeds_count(void **state) {
+  (void)state;
+  err e = {0};
+  double a[10 * 2], b[10 * 2] = {0};
+  unsigned char none[10 * 2] = {0};
+  for (int i = 0; i < 20; i++) a[i] = (i % 2 ? 1.0 : -1.0) + 0.01 * i;
+  stats_grid ga = {10, 2, 1, a, NULL}, gb = {10, 2, 1, b, NULL};
+  stats_comparison with, without, empty;
+  stats_options o = stats_defaults(3);
+  o.bootstrap.replicates = 500;
+  assert_int_equal(stats_compare(&e, &ga, &gb, &o, &with), OK);
+  o.bootstrap.levels = STATS_PROMPTS;
+  assert_int_equal(stats_compare(&e, &ga, &gb, &o, &without), OK);
+  assert_true(with.hi - with.lo > 1.5 && without.hi - without.lo < 0.2);
+  assert_true(!with.single_run && with.pairs == 20 && with.used == 10);
+  near(with.mean, without.mean);
+  ga.defined = none;
+  assert_int_equal(stats_compare(&e, &ga, &gb, &o, &empty), OK);
+  assert_true(empty.used == 0 && empty.pairs == 0 && empty.undefined_a == 1 && empty.undefined_b == 0);
+  gb.samples = 2, gb.trains = 1;
+  assert_int_equal(stats_compare(&e, &ga, &gb, &o, &empty), E_SHAPE);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(variants_match, setup, teardown),
+      cmocka_unit_test_setup_teardown(pairs_match, setup, teardown),
+      cmocka_unit_test_setup_teardown(nulls_match, setup, teardown),
+      cmocka_unit_test_setup_teardown(oracles_match, setup, teardown),
+      cmocka_unit_test(closed_forms),
+      cmocka_unit_test(random_flips),
+      cmocka_unit_test(bootstrap_covers),
+      cmocka_unit_test(training_seeds_count),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
