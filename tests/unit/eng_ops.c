@@ -626,6 +626,24 @@ static void bits_over_levels(void **state) {
   same_bits(&v3, &v4, "on v4 than on v3");
 }
 
+/* An activation gives the same bits in a product's epilogue as alone. */
+static void bits_fused_activation(void **state) {
+  (void)state;
+  ctx c;
+  mat a = mat_random(37, 65, 0, 1, -2, 2), w = mat_random(129, 65, 0, 2, -1, 1);
+  if (ctx_open(&c, &(ctx_options){.backend = "cpu", .threads = 2}) != OK) fail_msg("%s", c.err.text);
+  for (op_act act = ACT_NONE; act <= ACT_SILU; act++) {
+    mat y = mat_new(37, 129, 0), pre = mat_new(37, 129, 0), alone = mat_new(37, 129, 0);
+    op_gemm_args g = {.a = a.v, .b = w.v, .c = y.v, .tb = 1, .alpha = 1, .act = act, .pre = pre.v};
+    TAKES(&c, op_gemm(&c, &g));
+    TAKES(&c, op_act_fwd(&c, &(op_act_args){.x = pre.v, .y = alone.v, .act = act}));
+    assert_memory_equal(y.block, alone.block, (size_t)y.n * sizeof(real));
+    mat_free(&y), mat_free(&pre), mat_free(&alone);
+  }
+  mat_free(&a), mat_free(&w);
+  ctx_close(&c);
+}
+
 static void null_counts(void **state) {
   (void)state;
   sweep cpu, null;
@@ -752,6 +770,7 @@ int main(void) {
       cmocka_unit_test(map_range),
       cmocka_unit_test(bits_over_threads),
       cmocka_unit_test(bits_over_levels),
+      cmocka_unit_test(bits_fused_activation),
       cmocka_unit_test(null_counts),
       cmocka_unit_test(backends),
       cmocka_unit_test(open_refused),

@@ -165,7 +165,7 @@ typedef struct op_attn_small_bwd_args {
   int heads;
 } op_attn_small_bwd_args;
 
-/* x += gate[map[row]] * y. gate [M,D]. In place on x. */
+/* x += gate[map[row]] * y. gate [M,D]. In place on x. Rows without a gate are left as they are, and have dy = 0. */
 typedef struct op_gate_add_args {
   view x, y, gate;
   const int32_t *map;
@@ -276,7 +276,7 @@ typedef struct op_count {
 
 typedef struct ctx_options {
   const char *backend; /* "cpu", "null" */
-  int threads;         /* 0: OpenMP's default */
+  int threads;         /* 0 or less: OpenMP's default; ctx.threads then holds what that was */
   const char *isa;     /* NULL: the best this CPU has; "v2", "v3", "v4", "generic" */
 } ctx_options;
 
@@ -285,7 +285,7 @@ struct ctx {
   err err;
   int threads;
   const char *isa; /* level in use, for the record */
-  arena mem;       /* activations; opened by ctx_arena or ctx_measure */
+  arena mem;       /* activations; opened by ctx_arena */
   void *mem_block; /* what the arena stands on */
   op_count count[OP_COUNT];
   void *state; /* backend's own */
@@ -298,7 +298,8 @@ const char *op_name(op_id id);
 
 int ctx_open(ctx *c, const ctx_options *o) TD_MUST_CHECK; /* on failure the text is in c->err; close is still legal */
 void ctx_close(ctx *c);
-/* Gives the context an arena of `bytes` (replacing any earlier one). */
+/* Gives the context an arena of `bytes` (replacing any earlier one); 0 takes the arena away. On the null backend the
+ * arena measures: 0 means no limit, anything else is a budget that ctx_view keeps to. */
 int ctx_arena(ctx *c, size_t bytes) TD_MUST_CHECK;
 /* [rows, cols] of DT_REAL from the arena. */
 int ctx_view(ctx *c, int64_t rows, int64_t cols, const char *what, view *out) TD_MUST_CHECK;
