@@ -36,7 +36,7 @@ static int64_t half_of(const prepared *p) {
   return (int64_t)p->frames * p->channels * p->height * p->width;
 }
 
-static int allocate(err *e, prepared *p, int with_alpha) {
+int prepared_allocate(err *e, prepared *p, int with_alpha) {
   int rc = OK;
   int64_t half = half_of(p), rows = p->n_text * p->text_dim;
   TRY(mem_new(e, p->clips * half, sizeof(float), "RGB latents", &p->rgb));
@@ -82,7 +82,7 @@ int prepare_world(err *e, const world_dist *dist, uint64_t seed, int64_t clips, 
                     .text_dim = WORDS_DIM};
   world_job job = {dist, seed, vae, out};
   if (clips < 1) FAIL(e, E_ARG, "%lld clips were asked for", (long long)clips);
-  TRY(allocate(e, out, with_alpha));
+  TRY(prepared_allocate(e, out, with_alpha));
   TRY(words_rows(e, NULL, out->n_text, out->text_dim, out->null_text));
 #pragma omp parallel for schedule(static) num_threads(threads > 0 ? threads : omp_get_max_threads())
   for (int64_t i = 0; i < clips; i++) {
@@ -133,7 +133,7 @@ int prepared_load(err *e, const char *path, prepared *out) {
                     .n_text = t[1],
                     .text_dim = t[2]};
   alpha = st_find(f, "alpha");
-  TRY(allocate(e, out, alpha != NULL));
+  TRY(prepared_allocate(e, out, alpha != NULL));
   memcpy(out->rgb, rgb->data, (size_t)rgb->count * sizeof(float));
   if (alpha) {
     TRY(st_need(e, f, "alpha", 5, z, &alpha));

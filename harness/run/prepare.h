@@ -13,6 +13,8 @@ typedef struct prepared {
   float *rgb, *alpha, *text, *null_text; /* as in train_data; alpha NULL for RGB-only sets */
 } prepared;
 
+/* Room for the sizes already set in *p. */
+int prepared_allocate(err *e, prepared *p, int with_alpha) TD_MUST_CHECK;
 void prepared_free(prepared *p);
 train_data prepared_data(const prepared *p);
 /* `clips` clips of the procedural world, from clip 0 on. `threads` 0: OpenMP's default. */

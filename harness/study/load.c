@@ -148,7 +148,10 @@ int load_value(loader *l, int doc, const json *j, int i, study_value *into) {
   } else if (rc == OK) {
     /* a path that came from the command line is relative to where the person stands */
     rc = used ? OK : complete(l, l->s->store->doc[doc].folder, s, &v);
-    if (rc == OK) rc = load_keep(l, v);
+    if (rc == OK)
+      rc = load_keep(l, v);
+    else
+      json_free(v);
     if (rc == OK) *into = (study_value){v, at, GIVEN_FILE};
   }
   text_free(&why);

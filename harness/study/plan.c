@@ -81,8 +81,10 @@ int plan_key(err *e, stage s, const json *spec, const plan_input *input, int n, 
     else
       json_free(one);
   }
-  if (rc == OK) rc = spec_put(e, j, "inputs", inputs);
-  if (rc == OK) inputs = NULL;
+  if (rc == OK) {
+    rc = spec_put(e, j, "inputs", inputs);
+    inputs = NULL; /* taken, whatever came of it */
+  }
   if (rc == OK) rc = spec_put(e, j, "spec", json_copy(spec));
   if (rc == OK) rc = put_text(e, j, "stage", stage_name(s));
   if (rc == OK) rc = put_number(e, j, "key_version", PLAN_KEY_VERSION);

@@ -499,11 +499,12 @@ int spec_value(err *e, const setting *s, const json *in, json **out, text *why) 
 
 int spec_value_text(err *e, const setting *s, const char *in, json **out, text *why) {
   json *j = NULL;
-  err ignored = {0};
+  err not_json = {0};
   int word = s->kind == SETTING_CHOICE || s->kind == SETTING_FILE;
-  if (word || json_parse(&ignored, s->path, in, strlen(in), &j) != OK) j = json_new_string(in);
+  int rc = word ? E_FORMAT : json_parse(&not_json, s->path, in, strlen(in), &j);
+  if (rc != OK && rc != E_NOMEM) j = json_new_string(in);
   if (!j) return err_set(e, E_NOMEM, "no memory for %s", s->path);
-  int rc = spec_value(e, s, j, out, why);
+  rc = spec_value(e, s, j, out, why);
   json_free(j);
   return rc;
 }
@@ -606,23 +607,25 @@ int spec_sample_config(err *e, const json *spec, sample_config *out) {
 /* --- specs -------------------------------------------------------------------------------------------------------
  */
 
+/* Section of a spec, made when it is not there; NULL: no memory. */
+static json *section_of(json *spec, const char *key) {
+  for (json *m = spec->child; m; m = m->next) /* json_get gives const; this tree is the caller's own */
+    if (strcmp(m->key, key) == 0) return m;
+  json *made = json_new(JSON_OBJECT);
+  return made && json_set(spec, key, made) == OK ? made : NULL;
+}
+
 int spec_put(err *e, json *spec, const char *path, json *value) {
-  const char *dot;
   char key[64];
-  while (value && (dot = strchr(path, '.')) != NULL && (size_t)(dot - path) < sizeof key) {
-    memcpy(key, path, (size_t)(dot - path));
-    key[dot - path] = 0;
-    json *section = NULL; /* json_get gives const; the tree is ours */
-    for (json *m = spec->child; m; m = m->next)
-      if (strcmp(m->key, key) == 0) section = m;
-    if (!section) {
-      section = json_new(JSON_OBJECT);
-      if (!section || json_set(spec, key, section) != OK) break;
-    }
-    spec = section;
-    path = dot + 1;
+  for (const char *dot; spec && (dot = strchr(path, '.')) != NULL; path = dot + 1) {
+    size_t n = (size_t)(dot - path);
+    if (n >= sizeof key) break;
+    memcpy(key, path, n);
+    key[n] = 0;
+    spec = section_of(spec, key);
   }
-  if (value && !strchr(path, '.') && json_set(spec, path, value) == OK) return OK;
+  if (spec && value) return json_set(spec, path, value) == OK ? OK : err_set(e, E_NOMEM, "no memory for the spec");
+  json_free(value);
   return err_set(e, E_NOMEM, "no memory for the spec");
 }
 
@@ -683,6 +686,38 @@ int spec_seed(err *e, const json *spec, const char *path, uint64_t *out) {
   int64_t v = 0;
   int rc = spec_int(e, spec, path, &v);
   if (rc == OK) *out = (uint64_t)v;
+  return rc;
+}
+
+int spec_design(err *e, const json *spec, design *out) {
+  const char *words = NULL;
+  int rc = spec_text(e, spec, "design", &words);
+  return rc == OK ? design_parse(e, words, out) : rc;
+}
+
+static int one_metric(err *e, const json *j, metric_request *out) {
+  const char *id = NULL;
+  int64_t version = 0;
+  int rc = spec_text(e, j, "id", &id);
+  if (rc == OK) rc = spec_int(e, j, "version", &version);
+  if (rc == OK) rc = metric_parse(e, id, out);
+  if (rc == OK && out->metric->version != version)
+    return err_set(e, E_CONFIG, "%s: the cell was planned with version %lld of the metric, this build has %d", id,
+                   (long long)version, out->metric->version);
+  return rc;
+}
+
+int spec_metrics(err *e, const json *spec, metric_request **out, int64_t *n) {
+  const json *list = spec_get(spec, "metrics");
+  *out = NULL;
+  *n = 0;
+  if (!list || list->type != JSON_ARRAY) return missing(e, "metrics", "list");
+  int rc = mem_new(e, json_count(list), sizeof **out, "metrics", out);
+  for (const json *j = list->child; rc == OK && j; j = j->next, ++*n) rc = one_metric(e, j, &(*out)[*n]);
+  if (rc == OK) return OK;
+  free(*out);
+  *out = NULL;
+  *n = 0;
   return rc;
 }
 

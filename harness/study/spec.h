@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "metrics/metric.h"
 #include "sample.h"
 #include "train.h"
 
@@ -78,6 +79,10 @@ int spec_seed(err *e, const json *spec, const char *path, uint64_t *out) TD_MUST
  * the neutral settings. */
 int spec_train_config(err *e, const json *spec, const json *hints, stage s, train_config *out) TD_MUST_CHECK;
 int spec_sample_config(err *e, const json *spec, sample_config *out) TD_MUST_CHECK;
+int spec_design(err *e, const json *spec, design *out) TD_MUST_CHECK;
+/* The measures of a score spec, in its order; the caller frees *out. E_CONFIG when this build has another version of
+ * a metric than the one the spec was planned with. */
+int spec_metrics(err *e, const json *spec, metric_request **out, int64_t *n) TD_MUST_CHECK;
 /* Noise key of a clip, from its sample seed and the text of its prompt and nothing else: every design starts from the
  * same noise. */
 uint64_t spec_noise_seed(uint64_t sample_seed, const char *prompt);

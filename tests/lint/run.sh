@@ -61,6 +61,10 @@ headers() {
     */ops/cuda/*) continue ;;
     esac
     printf '#include "%s"\nextern int lint_unused;\n' "$h" >"$T/alone.c"
+    case $h in tests/*) # written for a test program, which has cmocka and its companions already
+      printf '#include <stdio.h>\n#include <setjmp.h>\n#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <cmocka.h>\n' |
+        cat - "$T/alone.c" >"$T/whole.c" && mv "$T/whole.c" "$T/alone.c" ;;
+    esac
     gcc -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Wall -Wextra -Wpedantic -Werror -Wno-unused-function \
       -fsyntax-only -I. -Iharness/engine -Iharness -Itests/support "$T/alone.c" || status=1
   done <"$T/headers"

@@ -36,8 +36,10 @@ void scratch_write(const char *name, const char *contents) {
   *slash = 0;
   int rc = file_mkdirs(&e, path);
   *slash = '/';
-  if (rc == OK) rc = file_write(&e, path, contents, strlen(contents));
   if (rc != OK) fail_msg("%s", e.text);
+  FILE *f = fopen(path, "wb"); /* not file_write: its fsync costs more than all else in a test */
+  if (!f || fwrite(contents, 1, strlen(contents), f) != strlen(contents) || fclose(f) != 0)
+    fail_msg("cannot write %s", path);
 }
 
 static int drop(const char *path, const struct stat *st, int type, struct FTW *at) {

@@ -563,6 +563,35 @@ static void bad_prompts(void **state) {
   drop(&l);
 }
 
+/* Any byte may be wrong: the answer is a study or problems, and every error has a place or names its cause. */
+static void mutations_are_answered(void **state) {
+  (void)state;
+  const char *seed = with("{\"train\": {\"steps\": \"${n}\"}, \"data.size\": [48, 48]}",
+                          "{\"a\": \"ours\", \"b\": {\"design\": \"batch\", \"train.lr\": 1e-3}}",
+                          "\"args\": {\"n\": {\"default\": \"4\"}}, \"contrasts\": [{\"metric\": \"rgb_rmse_base\","
+                          " \"variant\": \"b\"}], \"matrix\": {\"axes\": {\"train_seed\": [0, \"7\"]},"
+                          " \"zip\": [[\"train.lr\", [0.004, 0.002]]], \"one_at_a_time\": {\"train.rank\": [4]},"
+                          " \"include\": [{\"variant\": \"b\", \"train_seed\": 3}], \"exclude\": [{\"train.rank\":"
+                          " {\"gt\": 3}, \"variant\": \"b\", \"reason\": \"r\"}]}");
+  static const char bytes[] = "\"{}[]:,0-.a/$\\x\n";
+  char *s = strdup(seed);
+  size_t n = strlen(s);
+  int refused = 0, count = 0;
+  for (size_t at = 0; at < n; at++)
+    for (size_t k = at % 5; k < sizeof bytes - 1; k += 5, count++) {
+      char old = s[at];
+      s[at] = bytes[k];
+      loaded l = load_text(s);
+      s[at] = old;
+      refused += l.rc != OK;
+      assert_true(l.rc == OK || l.errors > 0);
+      assert_int_equal(l.rc == OK, l.s != NULL);
+      drop(&l);
+    }
+  free(s);
+  assert_true(count > 1000 && refused > 0 && refused < count);
+}
+
 /* --- expansion ---------------------------------------------------------------------------------------------------
  */
 
@@ -770,6 +799,7 @@ int main(void) {
       cmocka_unit_test(bad_studies),
       cmocka_unit_test(bad_files),
       cmocka_unit_test(bad_prompts),
+      cmocka_unit_test(mutations_are_answered),
       cmocka_unit_test(zip_multiplies),
       cmocka_unit_test(one_at_a_time_changes_the_reference),
       cmocka_unit_test(include_adds),

@@ -286,6 +286,62 @@ static void key_is_its_definition(void **state) {
   drop(&r);
 }
 
+/* A key computed elsewhere (Python: json.dumps with sorted keys and no blanks, hashlib.sha256). Other bytes here mean
+ * that stored cells are lost: then PLAN_KEY_VERSION must change too. */
+static void key_is_stable(void **state) {
+  (void)state;
+  static const char spec_text_in[] = "{ \"size\": [48, 4.8e1], \"lr\": 4e-3, \"Z\": -0.0, \"a\": 0.1,\n"
+                                     " \"//\": \"note\", \"prompt\": \"a\\/b \\u00e9 \\ud83d\\ude00\","
+                                     " \"n\": 9007199254740991 }";
+  plan_input in[2] = {{.role = "adapter", .cell = 3}, {.role = "vae", .cell = -1}};
+  err e = {0};
+  json *spec = NULL;
+  char key[HASH_HEX] = "";
+  memset(in[0].hash, 'a', HASH_HEX - 1);
+  memset(in[1].hash, 'b', HASH_HEX - 1);
+  assert_int_equal(json_parse(&e, "spec", spec_text_in, sizeof spec_text_in - 1, &spec), OK);
+  assert_int_equal(plan_key(&e, STAGE_SAMPLE, spec, in, 2, key), OK);
+  assert_string_equal(key, "1e973454e56a72507def444c6621cd029be24ef50178355ea36f265e8cc97083");
+  json_free(spec);
+}
+
+/* What a worker does with the specs of a plan. */
+static void specs_can_be_read_back(void **state) {
+  (void)state;
+  planned r = plan_of(usual);
+  err e = {0};
+  json *spec = NULL;
+  design d;
+  sample_config cfg;
+  uint64_t seed = 99;
+  metric_request *m = NULL;
+  int64_t n = 0;
+  const plan_cell *c = first(good(&r), STAGE_SAMPLE);
+  assert_int_equal(json_parse(&e, "spec", c->spec, strlen(c->spec), &spec), OK);
+  assert_int_equal(spec_design(&e, spec, &d), OK);
+  assert_memory_equal(&d, &r.s->rows[0].design, sizeof d);
+  assert_int_equal(spec_sample_config(&e, spec, &cfg), OK);
+  assert_int_equal(cfg.steps, 4);
+  assert_int_equal(spec_seed(&e, spec, "sample_seed", &seed), OK);
+  assert_int_equal(seed, 5);
+  json_free(spec);
+  c = first(r.p, STAGE_SCORE);
+  assert_int_equal(json_parse(&e, "spec", c->spec, strlen(c->spec), &spec), OK);
+  assert_int_equal(spec_metrics(&e, spec, &m, &n), OK);
+  assert_int_equal(n, 2);
+  assert_string_equal(m[0].metric->id, "rgb_rmse_base");
+  assert_true(m[1].gain && strcmp(m[1].metric->id, "true_iou") == 0);
+  free(m);
+  json_free(spec);
+  static const char old[] = "{\"metrics\":[{\"id\":\"true_iou\",\"version\":999}]}";
+  assert_int_equal(json_parse(&e, "spec", old, strlen(old), &spec), OK);
+  assert_int_equal(spec_metrics(&e, spec, &m, &n), E_CONFIG);
+  assert_null(m);
+  assert_non_null(strstr(e.text, "planned with version 999"));
+  json_free(spec);
+  drop(&r);
+}
+
 static const char study_a[] =
     "{\"schema\":1,\"study\":\"t\",\"base\":{\"model\":{\"config\":\"m/config.json\","
     "\"weights\":\"m/w.bin\",\"vae\":\"m/vae.json\"},\"train\":{\"lr\":0.004,\"steps\":10}},"
@@ -569,6 +625,8 @@ int main(void) {
       cmocka_unit_test(one_seed_has_no_partner),
       cmocka_unit_test(pretraining_is_a_cell),
       cmocka_unit_test(key_is_its_definition),
+      cmocka_unit_test(key_is_stable),
+      cmocka_unit_test(specs_can_be_read_back),
       cmocka_unit_test(spelling_does_not_matter),
       cmocka_unit_test(moving_does_not_matter),
       cmocka_unit_test(locale_does_not_matter),

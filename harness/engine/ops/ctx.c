@@ -1,5 +1,6 @@
 #include "ops/ops.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ops/backends.h"
@@ -49,10 +50,8 @@ const char *op_name(op_id id) {
 
 static int no_such_backend(ctx *c, const char *name) {
   char known[128] = "";
-  for (int i = 0; backends[i]; i++) {
-    if (i) strncat(known, ", ", sizeof known - strlen(known) - 1);
-    strncat(known, backends[i]->name, sizeof known - strlen(known) - 1);
-  }
+  for (int i = 0; backends[i]; i++)
+    snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", backends[i]->name);
   return err_set(&c->err, E_UNSUPPORTED, "backend %s: not in this build, which has %s", name ? name : "(none)",
                  known);
 }

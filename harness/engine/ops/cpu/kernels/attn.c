@@ -4,19 +4,22 @@
 
 enum { LANES = 16 };
 
-/* Sixteen partial sums -> one, always in this order. */
-TD_INLINE real fold_sum(real s[LANES]) {
-  for (int w = LANES / 2; w >= 1; w /= 2) {
-    for (int l = 0; l < w; l++) s[l] += s[l + w];
-  }
-  return s[0];
+/* Sixteen partial results -> one, always in this order: at distance 8, 4, 2, 1. Written out because a loop over the
+ * distance is not unrolled and costs more than the row it ends. */
+#define FOLD(op, s)                                                                                                  \
+  op(op(op(op(s[0], s[8]), op(s[4], s[12])), op(op(s[2], s[10]), op(s[6], s[14]))),                                  \
+     op(op(op(s[1], s[9]), op(s[5], s[13])), op(op(s[3], s[11]), op(s[7], s[15]))))
+TD_INLINE real add(real a, real b) {
+  return a + b;
 }
-
-TD_INLINE real fold_max(real s[LANES]) {
-  for (int w = LANES / 2; w >= 1; w /= 2) {
-    for (int l = 0; l < w; l++) s[l] = s[l] > s[l + w] ? s[l] : s[l + w];
-  }
-  return s[0];
+TD_INLINE real larger(real a, real b) {
+  return a > b ? a : b;
+}
+TD_INLINE real fold_sum(const real s[LANES]) {
+  return FOLD(add, s);
+}
+TD_INLINE real fold_max(const real s[LANES]) {
+  return FOLD(larger, s);
 }
 
 static void gather(int64_t n, int64_t dim, int64_t pad, const real *src, int64_t ld, real scale, real *dst) {
@@ -55,29 +58,38 @@ static real dot(int64_t n, const real *a, const real *b) {
   return fold_sum(s);
 }
 
-/* Adds the bias (if any), marks the padding, returns the largest score. */
+/* Adds the bias (if any), marks the padding, returns the largest score. Two vectors at a time: the order of a maximum
+ * does not matter, its latency does. */
 static real row_max(int64_t nk, int64_t np, real *restrict s, const real *restrict bias) {
-  real m[LANES];
+  real m[2 * LANES];
   for (int64_t j = nk; j < np; j++) s[j] = R(-1e30);
   if (bias) {
 #pragma omp simd
     for (int64_t j = 0; j < np; j++) s[j] = s[j] + bias[j];
   }
-  for (int l = 0; l < LANES; l++) m[l] = s[l];
-  for (int64_t j = LANES; j < np; j += LANES) {
 #pragma omp simd
-    for (int l = 0; l < LANES; l++) m[l] = m[l] > s[j + l] ? m[l] : s[j + l];
+  for (int l = 0; l < 2 * LANES; l++) m[l] = s[l];
+  for (int64_t j = 2 * LANES; j < np; j += 2 * LANES) {
+#pragma omp simd
+    for (int l = 0; l < 2 * LANES; l++) m[l] = larger(m[l], s[j + l]);
   }
+#pragma omp simd
+  for (int l = 0; l < LANES; l++) m[l] = larger(m[l], m[l + LANES]);
   return fold_max(m);
 }
 
 static real row_exp(int64_t np, real *restrict s, real max) {
   real sum[LANES] = {0};
-#pragma omp simd
-  for (int64_t j = 0; j < np; j++) s[j] = vexp2(s[j] - max);
   for (int64_t j = 0; j < np; j += LANES) {
+    real d[LANES];
 #pragma omp simd
-    for (int l = 0; l < LANES; l++) sum[l] += s[j + l];
+    for (int l = 0; l < LANES; l++) d[l] = larger(EXP2_LOWEST, s[j + l] - max);
+#pragma omp simd
+    for (int l = 0; l < LANES; l++) {
+      real p = vexp2_in(d[l]);
+      s[j + l] = p;
+      sum[l] += p;
+    }
   }
   return fold_sum(sum);
 }
@@ -104,7 +116,7 @@ static void softmax_grad(const softmax_grad_tile *x) {
     }
 #pragma omp simd
     for (int64_t j = 0; j < x->np; j++) {
-      real p = vexp2(s[j] - lse);
+      real p = vexp2_low(s[j] - lse);
       s[j] = p;
       t[j] = p * vfma(t[j], scale, -delta);
     }

@@ -2,33 +2,36 @@
 #include "ops/cpu/internal.h"
 #include "ops/cpu/kernels/vexp.h"
 
-static void add_bias(int64_t n, const real *bias, real *c) {
+/* One row in one pass; `act`, bias and pre are constants where this is inlined. */
+TD_INLINE void finish_row(int64_t n, real *restrict c, const real *restrict bias, real *restrict pre, op_act act) {
 #pragma omp simd
-  for (int64_t j = 0; j < n; j++) c[j] = c[j] + bias[j];
+  for (int64_t j = 0; j < n; j++) {
+    real y = bias ? c[j] + bias[j] : c[j];
+    if (pre) pre[j] = y;
+    c[j] = act == ACT_GELU_TANH ? vgelu(y) : act == ACT_SILU ? vsilu(y) : y;
+  }
 }
 
-static void copy_out(int64_t n, const real *c, real *pre) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; j++) pre[j] = c[j];
-}
-
-static void gelu(int64_t n, real *c) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; j++) c[j] = vgelu(c[j]);
-}
-
-static void silu(int64_t n, real *c) {
-#pragma omp simd
-  for (int64_t j = 0; j < n; j++) c[j] = vsilu(c[j]);
+TD_INLINE void finish_act(const epi_tile *x, op_act act) {
+  for (int64_t i = 0; i < x->m; i++) {
+    real *c = x->c + i * x->ldc, *pre = x->pre ? x->pre + i * x->ldpre : NULL;
+    if (x->bias && x->pre) {
+      finish_row(x->n, c, x->bias, pre, act);
+    } else if (x->bias) {
+      finish_row(x->n, c, x->bias, NULL, act);
+    } else if (x->pre) {
+      finish_row(x->n, c, NULL, pre, act);
+    } else {
+      finish_row(x->n, c, NULL, NULL, act);
+    }
+  }
 }
 
 static void finish(const epi_tile *x) {
-  for (int64_t i = 0; i < x->m; i++) {
-    real *c = x->c + i * x->ldc;
-    if (x->bias) add_bias(x->n, x->bias, c);
-    if (x->pre) copy_out(x->n, c, x->pre + i * x->ldpre);
-    if (x->act == ACT_GELU_TANH) gelu(x->n, c);
-    if (x->act == ACT_SILU) silu(x->n, c);
+  switch (x->act) {
+  case ACT_NONE: finish_act(x, ACT_NONE); break;
+  case ACT_GELU_TANH: finish_act(x, ACT_GELU_TANH); break;
+  case ACT_SILU: finish_act(x, ACT_SILU); break;
   }
 }
 

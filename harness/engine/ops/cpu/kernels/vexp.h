@@ -34,10 +34,9 @@ TD_INLINE real vfma(real a, real b, real c) {
 
 #ifdef TD_REAL_F64
 
-/* Relative error below 3e-16 or so; 0 for x < -1022.5, clamped at x = 1023. */
-TD_INLINE real vexp2(real x) {
-  x = x < -1023.0 ? -1023.0 : x;
-  x = x > 1023.0 ? 1023.0 : x;
+#define EXP2_LOWEST (-1023.0)
+/* For x from -1023 to 1023; relative error below 4e-16; 0 for x < -1022.5. */
+TD_INLINE real vexp2_in(real x) {
   union {
     double f;
     uint64_t i;
@@ -63,10 +62,9 @@ TD_INLINE real vexp2(real x) {
 
 #else
 
-/* Relative error below 2e-7; 0 for x < -126.5, clamped at x = 127. */
-TD_INLINE real vexp2(real x) {
-  x = x < -127.0f ? -127.0f : x;
-  x = x > 127.0f ? 127.0f : x;
+#define EXP2_LOWEST (-127.0f)
+/* For x from -127 to 127; relative error below 2e-7; 0 for x < -126.5. */
+TD_INLINE real vexp2_in(real x) {
   union {
     float f;
     uint32_t i;
@@ -84,6 +82,16 @@ TD_INLINE real vexp2(real x) {
 }
 
 #endif
+
+TD_INLINE real vexp2_low(real x) {
+  return vexp2_in(EXP2_LOWEST > x ? EXP2_LOWEST : x);
+}
+
+/* The same for every x: clamped at the largest power of two. */
+TD_INLINE real vexp2(real x) {
+  const real top = sizeof(real) == 4 ? R(127.0) : R(1023.0);
+  return vexp2_low(x > top ? top : x);
+}
 
 /* 1 / (1 + e^-x) */
 TD_INLINE real vsigmoid(real x) {

@@ -1,0 +1,328 @@
+#include "run/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "store/object.h"
+
+#define NOTE_INTERVAL 0.1 /* seconds between notes to the runner */
+
+typedef struct worker {
+  const worker_task *t;
+  err e;
+  store *s;
+  stage stage;
+  stage_cell *cells;
+  stage_file (*inputs)[PLAN_INPUTS];
+  json **specs, **hints;
+  int64_t n;
+  int stopping;
+  double last_note;
+} worker;
+
+static double seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+const char *worker_fail_class(int code) {
+  switch (code) {
+  case E_NOMEM: return "oom_host";
+  case E_NAN: return "nan_loss";
+  case E_IO:
+  case E_STORE: return "io";
+  case E_DEVICE: return "oom_gpu";
+  case E_INTERRUPTED: return "preempted";
+  case E_ARG:
+  case E_SHAPE:
+  case E_FORMAT:
+  case E_CONFIG:
+  case E_UNSUPPORTED: return "config";
+  default: return "internal";
+  }
+}
+
+int worker_checkpoint(err *e, const char *results, const char *key, char path[STAGE_PATH]) {
+  char folder[STAGE_PATH];
+  int n = snprintf(folder, sizeof folder, "%s/checkpoints", results);
+  if (n < 0 || n + 90 >= STAGE_PATH) return err_set(e, E_ARG, "%s: path too long", results);
+  int rc = file_mkdirs(e, folder);
+  if (rc == OK) snprintf(path, STAGE_PATH, "%.900s/%s.safetensors", folder, key);
+  return rc;
+}
+
+/* --- hooks of the stage --- */
+
+static int on_temp(void *user, err *e, const char *suffix, char path[STAGE_PATH]) {
+  _Static_assert(STAGE_PATH == STORE_PATH, "temporary files of the store are outputs of stages");
+  return object_temp(((worker *)user)->s, e, suffix, path);
+}
+
+static void on_progress(void *user, int64_t done, int64_t total, double value) {
+  worker *w = user;
+  double now = seconds();
+  if (done < total && now - w->last_note < NOTE_INTERVAL) return;
+  w->last_note = now;
+  worker_note note = {done, total, value};
+  /* A full pipe only costs a progress line. */
+  if (write(w->t->notes, &note, sizeof note) < 0) errno = 0;
+}
+
+static int on_stop(void *user) {
+  worker *w = user;
+  struct signalfd_siginfo info;
+  if (!w->stopping && read(w->t->signals, &info, sizeof info) == (ssize_t)sizeof info) w->stopping = 1;
+  return w->stopping;
+}
+
+/* --- cells from jobs --- */
+
+/* Which artifact of the upstream cell an input role means. */
+static const char *artifact_role(const char *input_role) {
+  static const struct {
+    const char *input, *artifact;
+  } map[] = {{"data", "latents"}, {"adapter", "adapter"}, {"weights", "weights"},
+             {"sample", "clip"},  {"partner", "clip"},    {"base", "clip"}};
+  for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
+    if (!strcmp(map[i].input, input_role)) return map[i].artifact;
+  return input_role;
+}
+
+static int path_of_cell(worker *w, const char *key, const char *role, char path[STAGE_PATH]) {
+  int rc = OK;
+  store_artifacts list = {0};
+  const char *want = artifact_role(role);
+  TRY(store_artifact_list(w->s, &w->e, key, &list));
+  for (int64_t i = 0; i < list.n; i++)
+    if (!strcmp(list.at[i].role, want)) {
+      TRY(object_path(w->s, &w->e, list.at[i].sha256, path));
+      goto out;
+    }
+  FAIL(&w->e, E_STORE, "input '%s': cell %.12s has no '%s'", role, key, want);
+out:
+  store_artifacts_free(&list);
+  return rc;
+}
+
+static int path_of_file(worker *w, const char *key, const char *role, char path[STAGE_PATH]) {
+  int64_t at = plan_find(w->t->plan, key);
+  const plan_cell *c = at >= 0 ? &w->t->plan->cell[at] : NULL;
+  for (int i = 0; c && i < c->n_inputs; i++)
+    if (!strcmp(c->input[i].role, role) && c->input[i].path) {
+      if (snprintf(path, STAGE_PATH, "%s", c->input[i].path) >= STAGE_PATH)
+        return err_set(&w->e, E_ARG, "%s: path too long", c->input[i].path);
+      return OK;
+    }
+  return err_set(&w->e, E_CONFIG, "input '%s' of cell %.12s is not in the plan", role, key);
+}
+
+static int open_cell(worker *w, int64_t i) {
+  int rc = OK;
+  const store_job *j = &w->t->jobs->at[i];
+  stage_cell *c = &w->cells[i];
+  int64_t at = plan_find(w->t->plan, j->key);
+  const char *hints = at >= 0 ? w->t->plan->cell[at].hints : "{}";
+  TRY(json_parse(&w->e, "spec", j->spec_json, strlen(j->spec_json), &w->specs[i]));
+  TRY(json_parse(&w->e, "hints", hints, strlen(hints), &w->hints[i]));
+  if (j->n_inputs > PLAN_INPUTS) FAIL(&w->e, E_STORE, "cell %.12s has %lld inputs", j->key, (long long)j->n_inputs);
+  for (int64_t k = 0; k < j->n_inputs; k++) {
+    stage_file *f = &w->inputs[i][k];
+    f->role = j->inputs[k].role;
+    TRY(j->inputs[k].key ? path_of_cell(w, j->inputs[k].key, f->role, f->path)
+                         : path_of_file(w, j->key, f->role, f->path));
+  }
+  *c = (stage_cell){.spec = w->specs[i],
+                    .hints = w->hints[i],
+                    .inputs = w->inputs[i],
+                    .n_inputs = (int)j->n_inputs,
+                    .resumed_from = -1};
+out:
+  return rc;
+}
+
+static void close_cells(worker *w) {
+  for (int64_t i = 0; i < w->n; i++) {
+    if (w->cells) {
+      for (int k = 0; k < w->cells[i].n_outputs; k++) unlink(w->cells[i].outputs[k].path);
+      stage_cell_clear(&w->cells[i]);
+    }
+    if (w->specs) json_free(w->specs[i]);
+    if (w->hints) json_free(w->hints[i]);
+  }
+  free(w->cells);
+  free(w->inputs);
+  free(w->specs);
+  free(w->hints);
+}
+
+static int open_cells(worker *w) {
+  int rc = OK;
+  w->n = w->t->jobs->n;
+  TRY(mem_new(&w->e, w->n, sizeof *w->cells, "cells", &w->cells));
+  TRY(mem_new(&w->e, w->n, sizeof *w->inputs, "inputs", &w->inputs));
+  TRY(mem_new(&w->e, w->n, sizeof *w->specs, "specs", &w->specs));
+  TRY(mem_new(&w->e, w->n, sizeof *w->hints, "hints", &w->hints));
+  for (int64_t i = 0; i < w->n; i++) TRY(open_cell(w, i));
+out:
+  return rc;
+}
+
+/* --- results --- */
+
+static store_usage usage_of(const stage_cell *c) {
+  struct rusage r;
+  getrusage(RUSAGE_SELF, &r);
+  return (store_usage){.resumed_from_step = c ? c->resumed_from : -1,
+                       .peak_rss_bytes = (int64_t)r.ru_maxrss * 1024,
+                       .peak_vram_bytes = -1,
+                       .gpu_ms = -1};
+}
+
+static int finish(worker *w, int64_t i) {
+  int rc = OK;
+  const store_job *j = &w->t->jobs->at[i];
+  stage_cell *c = &w->cells[i];
+  store_artifact files[STAGE_OUTPUTS];
+  char sha[STAGE_OUTPUTS][HASH_HEX];
+  store_measure *m = NULL;
+  int n = c->n_outputs;
+  TRY(mem_new(&w->e, c->n_measures, sizeof *m, "measures", &m));
+  c->n_outputs = 0; /* adopted files are gone, whatever happens */
+  for (int k = 0; k < n; k++) {
+    files[k] = (store_artifact){.role = c->outputs[k].role, .kind = c->outputs[k].kind, .sha256 = sha[k]};
+    TRY(object_adopt(w->s, &w->e, c->outputs[k].path, sha[k], &files[k].bytes));
+  }
+  for (int64_t k = 0; k < c->n_measures; k++)
+    m[k] = (store_measure){.metric = c->measures[k].metric,
+                           .version = c->measures[k].version,
+                           .scope = "video",
+                           .idx = -1,
+                           .value = c->measures[k].value,
+                           .reason = c->measures[k].reason,
+                           .n = c->measures[k].support};
+  TRY(store_finish(w->s, &w->e, j->attempt_id,
+                   &(store_result){.artifacts = files,
+                                   .n_artifacts = n,
+                                   .measures = m,
+                                   .n_measures = c->n_measures,
+                                   .usage = usage_of(c),
+                                   .now_ms = store_now_ms()}));
+out:
+  free(m);
+  return rc;
+}
+
+/* The cell's own log ends with what happened and how to run the cell again. */
+static void log_failure(worker *w, const store_job *j, const char *class, const char *message) {
+  char path[STAGE_PATH];
+  snprintf(path, sizeof path, "%s/%s", w->t->results, j->log_path);
+  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd < 0) return;
+  dprintf(fd, "%s\nclass: %s\nto run it again: %s\n", message, class, w->t->self);
+  close(fd);
+}
+
+static void fail_job(worker *w, int64_t i, int code, const char *message) {
+  const store_job *j = &w->t->jobs->at[i];
+  err e = {0};
+  int retry = 0;
+  const char *class = worker_fail_class(code);
+  log_failure(w, j, class, message);
+  store_failure f = {.fail_class = class,
+                     .message = message,
+                     .exit_code = -1,
+                     .term_signal = -1,
+                     .usage = usage_of(w->cells ? &w->cells[i] : NULL),
+                     .now_ms = store_now_ms(),
+                     .retry_after_ms = 1000};
+  if (store_fail(w->s, &e, j->attempt_id, &f, &retry) != OK) fprintf(stderr, "%s\n", e.text);
+}
+
+static void cancel_job(worker *w, int64_t i) {
+  err e = {0};
+  if (store_cancel(w->s, &e, w->t->jobs->at[i].attempt_id, store_now_ms()) != OK) fprintf(stderr, "%s\n", e.text);
+}
+
+static stage_env env_of(worker *w, const char *checkpoint) {
+  return (stage_env){.threads = w->t->threads,
+                     .checkpoint = checkpoint,
+                     .temp = on_temp,
+                     .progress = on_progress,
+                     .stop = on_stop,
+                     .user = w};
+}
+
+/* One cell on its own: its end is stored whatever it is. */
+static int run_alone(worker *w, int64_t i) {
+  char checkpoint[STAGE_PATH] = "";
+  int trains = w->stage == STAGE_TRAIN || w->stage == STAGE_PRETRAIN, rc = OK;
+  err_clear(&w->e);
+  if (trains) rc = worker_checkpoint(&w->e, w->t->results, w->t->jobs->at[i].key, checkpoint);
+  stage_env env = env_of(w, checkpoint);
+  if (rc == OK) rc = stage_run(&w->e, w->stage, &w->cells[i], 1, &env);
+  if (rc == OK) rc = finish(w, i);
+  if (rc == OK) {
+    if (trains) unlink(checkpoint);
+    return WORKER_OK;
+  }
+  if (rc == E_INTERRUPTED) {
+    cancel_job(w, i);
+    return WORKER_STOPPED;
+  }
+  fail_job(w, i, rc, w->e.text);
+  return WORKER_FAILED;
+}
+
+static int run_pack(worker *w) {
+  int status = WORKER_OK;
+  int64_t done = 0;
+  if (w->n > 1) {
+    stage_env env = env_of(w, "");
+    int rc = stage_run(&w->e, w->stage, w->cells, w->n, &env);
+    while (rc == OK && done < w->n && (rc = finish(w, done)) == OK) done++;
+    if (rc == OK) return WORKER_OK;
+  }
+  /* One cell, or a pack that failed: whose fault it was shows when each runs alone. */
+  for (int64_t i = done; i < w->n; i++) {
+    for (int k = 0; k < w->cells[i].n_outputs; k++) unlink(w->cells[i].outputs[k].path);
+    w->cells[i].n_outputs = 0;
+    stage_cell_clear(&w->cells[i]);
+    if (w->stopping) {
+      cancel_job(w, i);
+      status = WORKER_STOPPED;
+      continue;
+    }
+    int one = run_alone(w, i);
+    if (one > status) status = one;
+  }
+  return status;
+}
+
+int worker_run(const worker_task *t) {
+  worker w = {.t = t};
+  int status = WORKER_FAILED;
+  if (store_open(&w.e, t->results, STORE_WRITE, &w.s) != OK) {
+    fprintf(stderr, "%s\n", w.e.text);
+    return status;
+  }
+  w.stage = t->jobs->at[0].stage;
+  if (open_cells(&w) == OK) {
+    status = run_pack(&w);
+  } else {
+    for (int64_t i = 0; i < t->jobs->n; i++) fail_job(&w, i, w.e.code, w.e.text);
+  }
+  close_cells(&w);
+  store_close(w.s);
+  return status;
+}
