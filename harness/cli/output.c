@@ -1,4 +1,5 @@
 /* What a verb says, and where: data on standard output or in a file, the rest on standard error. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/build.h"
+#include "base/words_near.h"
 #include "cli/cli.h"
 
 int cli_write(cli *c, const void *data, size_t n) {
@@ -127,17 +129,43 @@ const char *cli_configs(const cli *c) {
   return file_exists(built) ? built : "configs";
 }
 
+/* A name that is not there is answered with the nearest that is. */
+static int no_such_study(cli *c, const char *word, const char *folder) {
+  near_word w = near_start(word, strlen(word));
+  char near[64] = "";
+  DIR *d = opendir(folder);
+  for (struct dirent *f; d && (f = readdir(d));) {
+    size_t n = strlen(f->d_name);
+    char name[64];
+    if (n <= 5 || n - 5 >= sizeof name || strcmp(f->d_name + n - 5, ".json")) continue;
+    memcpy(name, f->d_name, n - 5);
+    name[n - 5] = 0;
+    int best = w.distance;
+    near_offer(&w, name);
+    if (w.distance < best) memcpy(near, name, sizeof near);
+    w.best = near; /* `name` is gone after this round */
+  }
+  if (d) closedir(d);
+  return err_set(&c->err, E_CONFIG, "no study file '%.80s', and no %.80s.json in %s%s", word, word, folder,
+                 near_hint(&w));
+}
+
 int cli_study_file(cli *c, const char *word, char **out) {
-  text t = {0};
+  int rc = OK;
+  text folder = {0}, t = {0};
   *out = NULL;
+  text_addf(&folder, "%s/studies", cli_configs(c));
+  TRY(text_ok(&folder, &c->err));
   if (file_exists(word) || strchr(word, '/') || strstr(word, ".json"))
     text_add(&t, word);
   else
-    text_addf(&t, "%s/studies/%s.json", cli_configs(c), word);
-  int rc = text_ok(&t, &c->err);
-  if (rc == OK)
-    *out = t.p;
-  else
-    text_free(&t);
+    text_addf(&t, "%s/%s.json", folder.p, word);
+  TRY(text_ok(&t, &c->err));
+  if (!file_exists(t.p) && strcmp(t.p, word)) TRY(no_such_study(c, word, folder.p));
+  *out = t.p;
+  t.p = NULL;
+out:
+  text_free(&folder);
+  text_free(&t);
   return rc;
 }
