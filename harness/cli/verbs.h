@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const cli_verb verb_check;
+extern const cli_verb verb_doctor;
 extern const cli_verb verb_forward;
 extern const cli_verb verb_version;
 

@@ -7,12 +7,13 @@
 #include "cli/verbs.h"
 #include "media/libraries.h"
 #include "ops/ops.h"
+#include "store/store.h"
 
 typedef struct library {
   const char *name, *version;
 } library;
 
-#define LIBRARIES (MEDIA_LIBRARIES + 4)
+#define LIBRARIES (MEDIA_LIBRARIES + 5)
 
 typedef struct facts {
   build_facts build;
@@ -25,6 +26,7 @@ typedef struct facts {
 static void collect_libraries(facts *f) {
   int n = 0;
   media_libraries(f->media);
+  f->library[n++] = (library){"SQLite", store_library()};
   f->library[n++] = (library){"cJSON", json_library()};
   f->library[n++] = (library){"libcrypto", hash_library()};
   for (int i = 0; i < MEDIA_LIBRARIES; i++) f->library[n++] = (library){f->media[i].name, f->media[i].version};
