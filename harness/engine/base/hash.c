@@ -86,3 +86,7 @@ out:
   free(piece);
   return rc;
 }
+
+const char *hash_library(void) {
+  return OpenSSL_version(OPENSSL_VERSION_STRING);
+}

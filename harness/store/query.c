@@ -1,0 +1,436 @@
+#include "store/query.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "store/db.h"
+
+/* Every list is {rows, n, pool}: grows one row, which the caller fills from the statement. */
+typedef struct any_list {
+  void *at;
+  int64_t n;
+  store_pool *pool;
+} any_list;
+
+typedef int fill_fn(stmt *q, err *e, store_pool *p, void *row);
+
+/* Rows of a bound statement into *list (a pointer to one of the public lists); closes the statement. */
+static int collect(stmt *q, err *e, void *list, int64_t size, fill_fn *fill) {
+  any_list l = {0};
+  int64_t cap = 0;
+  int row, rc = OK;
+  TRY(pool_new(e, &l.pool));
+  for (;; l.n++) {
+    TRY(stmt_row(q, &row));
+    if (!row) break;
+    TRY(mem_grow(e, &l.at, &cap, l.n + 1, size, "answer"));
+    TRY(fill(q, e, l.pool, (char *)l.at + l.n * size));
+  }
+out:
+  if (rc != OK) {
+    free(l.at);
+    store_pool_free(l.pool);
+    l = (any_list){0};
+  }
+  stmt_close(q);
+  memcpy(list, &l, sizeof l);
+  return rc;
+}
+
+static void drop(void *list) {
+  any_list l;
+  memcpy(&l, list, sizeof l);
+  free(l.at);
+  store_pool_free(l.pool);
+  l = (any_list){0};
+  memcpy(list, &l, sizeof l);
+}
+
+void store_studies_free(store_studies *l) {
+  drop(l);
+}
+void store_cells_free(store_cells *l) {
+  drop(l);
+}
+void store_artifacts_free(store_artifacts *l) {
+  drop(l);
+}
+void store_attempts_free(store_attempts *l) {
+  drop(l);
+}
+void store_scores_free(store_scores *l) {
+  drop(l);
+}
+void store_facts_free(store_facts *l) {
+  drop(l);
+}
+
+/* --- studies and counts ---------------------------------------------------------------------------------------- */
+
+static int fill_study(stmt *q, err *e, store_pool *p, void *row) {
+  store_study_row *r = row;
+  int rc = OK;
+  (void)e;
+  r->study_id = stmt_i64(q, 0, 0);
+  r->created_ms = stmt_i64(q, 1, 0);
+  r->cells = stmt_i64(q, 2, 0);
+  TRY(pool_col(p, q, 3, &r->name));
+  TRY(pool_col(p, q, 4, &r->spec_sha256));
+  TRY(pool_col(p, q, 5, &r->spec_json));
+out:
+  return rc;
+}
+
+int store_study_list(store *s, err *e, const char *name, store_studies *out) {
+  stmt q;
+  text known = {0};
+  int rc = OK;
+  *out = (store_studies){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT study_id, created_ms, (SELECT count(*) FROM study_cell c WHERE c.study_id=study.study_id),"
+                " name, spec_sha256, spec_json FROM study WHERE ?1 IS NULL OR name=?1 ORDER BY name"));
+  stmt_text(&q, name);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_study));
+  if (!name || out->n) return OK;
+  drop(out);
+  store_studies all;
+  TRY(store_study_list(s, e, NULL, &all));
+  for (int64_t i = 0; i < all.n; i++) text_addf(&known, "%s%s", i ? ", " : "", all.at[i].name);
+  store_studies_free(&all);
+  rc = err_set(e, E_STORE, "%s: no study '%.80s' here (known: %.900s)", s->path, name, known.n ? known.p : "none");
+out:
+  text_free(&known);
+  return rc;
+}
+
+static int count_states(store *s, err *e, int64_t study_id, int64_t now_ms, store_counts *out) {
+  stmt q = {0};
+  int row, rc = OK;
+  TRY(stmt_open(&q, s, e,
+                "SELECT c.stage, c.state, count(*), sum(c.state='running' AND c.lease_until_ms<?2) FROM cell c"
+                " WHERE ?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)"
+                " GROUP BY c.stage, c.state"));
+  stmt_int(&q, study_id);
+  stmt_int(&q, now_ms);
+  for (;;) {
+    stage st;
+    TRY(stmt_row(&q, &row));
+    if (!row) break;
+    store_state state;
+    if (stage_parse(stmt_str(&q, 0), &st) == OK && db_state_of(stmt_str(&q, 1), &state) == OK)
+      out->n[st][state] = stmt_i64(&q, 2, 0);
+    out->lost += stmt_i64(&q, 3, 0);
+  }
+out:
+  stmt_close(&q);
+  return rc;
+}
+
+int store_status(store *s, err *e, int64_t study_id, int64_t now_ms, store_counts *out) {
+  stmt q = {0};
+  int row, rc = OK;
+  *out = (store_counts){0};
+  for (int i = 0; i < STAGE_COUNT; i++) out->stage_ms[i] = -1;
+  TRY(count_states(s, e, study_id, now_ms, out));
+  TRY(stmt_open(&q, s, e,
+                "WITH d AS (SELECT c.stage, a.ended_ms-a.started_ms AS ms,"
+                "  row_number() OVER (PARTITION BY c.stage ORDER BY a.ended_ms-a.started_ms) AS i,"
+                "  count(*) OVER (PARTITION BY c.stage) AS n"
+                "  FROM attempt a JOIN cell c USING(key) WHERE a.state='done'"
+                "  AND (?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)))"
+                " SELECT stage, ms FROM d WHERE i=(n+1)/2"));
+  stmt_int(&q, study_id);
+  for (;;) {
+    stage st;
+    TRY(stmt_row(&q, &row));
+    if (!row) break;
+    if (stage_parse(stmt_str(&q, 0), &st) == OK) out->stage_ms[st] = stmt_i64(&q, 1, -1);
+  }
+out:
+  stmt_close(&q);
+  return rc;
+}
+
+/* --- cells ----------------------------------------------------------------------------------------------------- */
+
+/* Columns 0-17 of every question about cells; c is the cell, x its depth and role. */
+#define CELL_COLUMNS                                                                                                 \
+  "c.key, c.spec_json, c.lease_owner, c.stage, c.state, c.tries, c.max_tries, c.lease_until_ms, c.done_attempt_id,"  \
+  " s.name, sc.variant, sc.prompt_id, sc.axes_json, sc.train_seed, sc.sample_seed, a.fail_class, a.fail_msg,"        \
+  " a.log_path, a.n"
+/* ?1 is the study to prefer, or 0 */
+#define CELL_JOINS                                                                                                   \
+  " LEFT JOIN study_cell sc ON sc.key=c.key AND sc.study_id=(SELECT study_id FROM study_cell z WHERE z.key=c.key"    \
+  "   ORDER BY z.study_id=?1 DESC, z.study_id LIMIT 1)"                                                              \
+  " LEFT JOIN study s ON s.study_id=sc.study_id"                                                                     \
+  " LEFT JOIN attempt a ON a.key=c.key AND a.n=(SELECT max(n) FROM attempt z WHERE z.key=c.key)"
+
+static int fill_cell(stmt *q, err *e, store_pool *p, void *row) {
+  store_cell_row *r = row;
+  const char **const word[] = {
+      &r->key, &r->spec_json,  &r->lease_owner, NULL,        NULL,          NULL,          NULL,
+      NULL,    NULL,           &r->study,       &r->variant, &r->prompt_id, &r->axes_json, NULL,
+      NULL,    &r->fail_class, &r->fail_msg,    &r->log_path};
+  int rc = OK;
+  for (int i = 0; i < (int)(sizeof word / sizeof word[0]); i++)
+    if (word[i]) TRY(pool_col(p, q, i, word[i]));
+  if (stage_parse(stmt_str(q, 3), &r->stage) != OK || db_state_of(stmt_str(q, 4), &r->state) != OK)
+    FAIL(e, E_STORE, "cell %.12s has an unknown stage or state", r->key);
+  r->tries = stmt_i64(q, 5, 0);
+  r->max_tries = stmt_i64(q, 6, 0);
+  r->lease_until_ms = stmt_i64(q, 7, 0);
+  r->done_attempt_id = stmt_i64(q, 8, 0);
+  r->train_seed = stmt_i64(q, 13, SEED_NONE);
+  r->sample_seed = stmt_i64(q, 14, SEED_NONE);
+  r->attempts = stmt_i64(q, 18, 0);
+  if (sqlite3_column_count(q->p) > 19) {
+    r->depth = (int)stmt_i64(q, 19, 0);
+    TRY(pool_keep(p, e, stmt_str(q, 20), &r->role));
+  }
+out:
+  return rc;
+}
+
+int store_cell_find(store *s, err *e, const char *prefix, store_cells *out) {
+  stmt q;
+  char low[STORE_KEY], high[STORE_KEY + 1];
+  size_t n = strlen(prefix);
+  int rc = OK;
+  *out = (store_cells){0};
+  if (n < 4 || n > 64 || strspn(prefix, "0123456789abcdef") != n)
+    FAIL(e, E_ARG, "'%.80s' is not a cell: give at least 4 of the 64 hex digits (0-9a-f) of its key", prefix);
+  memcpy(low, prefix, n + 1);
+  memcpy(high, prefix, n);
+  memcpy(high + n, "g", 2); /* above every hex digit */
+  TRY(stmt_open(&q, s, e,
+                "SELECT " CELL_COLUMNS " FROM cell c" CELL_JOINS
+                " WHERE c.key>=?2 AND c.key<?3 ORDER BY c.key LIMIT 5"));
+  stmt_int(&q, 0);
+  stmt_text(&q, low);
+  stmt_text(&q, high);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
+  if (out->n == 0) FAIL(e, E_STORE, "%s: no cell whose key begins with %s", s->path, prefix);
+  if (out->n > 1)
+    FAIL(e, E_ARG, "%s begins the keys of several cells (%.16s, %.16s%s); give more digits", prefix, out->at[0].key,
+         out->at[1].key, out->n > 2 ? "..." : "");
+  return OK;
+out:
+  drop(out);
+  return rc;
+}
+
+int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_cells *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_cells){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT " CELL_COLUMNS " FROM cell c" CELL_JOINS
+                " WHERE (?1=0 OR sc.study_id=?1) AND (?2 IS NULL OR c.state=?2) ORDER BY CASE c.stage"
+                " WHEN 'prepare' THEN 0 WHEN 'pretrain' THEN 1 WHEN 'train' THEN 2 WHEN 'sample' THEN 3 ELSE 4 END,"
+                " c.priority, c.key"));
+  stmt_int(&q, study_id);
+  stmt_text(&q, state == CELL_STATES ? NULL : store_state_name(state));
+  TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
+out:
+  return rc;
+}
+
+int store_lineage(store *s, err *e, const char *key, int down, store_cells *out) {
+  static const char up_sql[] =
+      "WITH RECURSIVE x(key, depth, role) AS (SELECT ?2, 0, '' UNION"
+      " SELECT i.input_key, x.depth+1, i.role FROM x JOIN cell_input i ON i.key=x.key WHERE i.input_key IS NOT NULL)"
+      " SELECT " CELL_COLUMNS ", min(x.depth), x.role FROM x JOIN cell c ON c.key=x.key" CELL_JOINS
+      " GROUP BY c.key ORDER BY min(x.depth), x.role, c.key";
+  static const char down_sql[] =
+      "WITH RECURSIVE x(key, depth, role) AS (SELECT ?2, 0, '' UNION"
+      " SELECT i.key, x.depth+1, i.role FROM x JOIN cell_input i ON i.input_key=x.key)"
+      " SELECT " CELL_COLUMNS ", min(x.depth), x.role FROM x JOIN cell c ON c.key=x.key" CELL_JOINS
+      " GROUP BY c.key ORDER BY min(x.depth), x.role, c.key";
+  stmt q;
+  int rc = OK;
+  *out = (store_cells){0};
+  TRY(stmt_open(&q, s, e, down ? down_sql : up_sql));
+  stmt_int(&q, 0);
+  stmt_text(&q, key);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
+out:
+  return rc;
+}
+
+static int fill_artifact(stmt *q, err *e, store_pool *p, void *row) {
+  store_artifact_row *r = row;
+  int rc = OK;
+  (void)e;
+  TRY(pool_col(p, q, 0, &r->role));
+  TRY(pool_col(p, q, 1, &r->kind));
+  TRY(pool_col(p, q, 2, &r->sha256));
+  TRY(pool_col(p, q, 3, &r->media_json));
+  r->bytes = stmt_i64(q, 4, 0);
+out:
+  return rc;
+}
+
+int store_artifact_list(store *s, err *e, const char *key, store_artifacts *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_artifacts){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT t.role, f.kind, f.sha256, f.media_json, f.bytes FROM cell c"
+                " JOIN attempt_artifact t ON t.attempt_id=c.done_attempt_id JOIN artifact f ON f.sha256=t.sha256"
+                " WHERE c.key=? ORDER BY t.role"));
+  stmt_text(&q, key);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_artifact));
+out:
+  return rc;
+}
+
+static int fill_attempt(stmt *q, err *e, store_pool *p, void *row) {
+  store_attempt_row *r = row;
+  int64_t *const number[] = {&r->attempt_id,      &r->n,           &r->started_ms,        &r->ended_ms,
+                             &r->exit_code,       &r->term_signal, &r->resumed_from_step, &r->peak_rss_bytes,
+                             &r->peak_vram_bytes, &r->gpu_ms};
+  const char **const word[] = {&r->state, &r->fail_class, &r->fail_msg, &r->build_id, &r->host_id, &r->log_path};
+  int rc = OK;
+  (void)e;
+  for (int i = 0; i < 10; i++) *number[i] = stmt_i64(q, i, -1);
+  for (int i = 0; i < 6; i++) TRY(pool_col(p, q, 10 + i, word[i]));
+out:
+  return rc;
+}
+
+int store_attempt_list(store *s, err *e, const char *key, store_attempts *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_attempts){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT attempt_id, n, started_ms, ended_ms, exit_code, term_signal, resumed_from_step,"
+                " peak_rss_bytes, peak_vram_bytes, gpu_ms, state, fail_class, fail_msg, build_id, host_id, log_path"
+                " FROM attempt WHERE key=? ORDER BY n"));
+  stmt_text(&q, key);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_attempt));
+out:
+  return rc;
+}
+
+/* --- measures -------------------------------------------------------------------------------------------------- */
+
+#define SCORE_COLUMNS                                                                                                \
+  "a.key, sc.variant, sc.prompt_id, m.metric, m.backdrop, m.value_kind, m.reason, a.build_id, a.host_id,"            \
+  " sc.train_seed, sc.sample_seed, m.version, m.value, m.n"
+
+static int fill_score(stmt *q, err *e, store_pool *p, void *row) {
+  static const char *const kind[] = {"finite", "inf", "-inf", "nan", "undefined"};
+  store_score *r = row;
+  const char *kind_word = NULL;
+  const char **const word[] = {&r->key,    &r->variant, &r->prompt_id, &r->metric, &r->backdrop,
+                               &kind_word, &r->reason,  &r->build_id,  &r->host_id};
+  int rc = OK;
+  (void)e;
+  for (int i = 0; i < 9; i++) TRY(pool_col(p, q, i, word[i]));
+  for (int i = 0; i < 5; i++)
+    if (strcmp(kind_word, kind[i]) == 0) r->kind = (store_kind)i;
+  r->train_seed = stmt_i64(q, 9, SEED_NONE);
+  r->sample_seed = stmt_i64(q, 10, SEED_NONE);
+  r->version = stmt_i64(q, 11, 0);
+  r->value = r->kind == KIND_FINITE    ? sqlite3_column_double(q->p, 12)
+             : r->kind == KIND_INF     ? INFINITY
+             : r->kind == KIND_NEG_INF ? -INFINITY
+                                       : NAN;
+  r->n = stmt_i64(q, 13, 0);
+out:
+  return rc;
+}
+
+int store_score_list(store *s, err *e, int64_t study_id, store_scores *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_scores){0};
+  TRY(stmt_open(
+      &q, s, e,
+      "SELECT " SCORE_COLUMNS " FROM study_cell sc JOIN cell c ON c.key=sc.key"
+      " JOIN attempt a ON a.attempt_id=c.done_attempt_id JOIN measure m ON m.attempt_id=a.attempt_id"
+      " WHERE sc.study_id=? AND c.stage='score' AND m.scope='video'"
+      " ORDER BY sc.variant, sc.prompt_id, sc.train_seed, sc.sample_seed, m.metric, m.version, m.backdrop"));
+  stmt_int(&q, study_id);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_score));
+out:
+  return rc;
+}
+
+int store_measure_list(store *s, err *e, const char *key, store_scores *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_scores){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT " SCORE_COLUMNS " FROM cell c JOIN attempt a ON a.attempt_id=c.done_attempt_id"
+                " JOIN measure m ON m.attempt_id=a.attempt_id LEFT JOIN study_cell sc ON sc.key=c.key"
+                "  AND sc.study_id=(SELECT min(study_id) FROM study_cell z WHERE z.key=c.key)"
+                " WHERE c.key=? ORDER BY m.metric, m.version, m.scope, m.idx, m.backdrop"));
+  stmt_text(&q, key);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_score));
+out:
+  return rc;
+}
+
+/* --- facts ----------------------------------------------------------------------------------------------------- */
+
+static int fill_fact(stmt *q, err *e, store_pool *p, void *row) {
+  store_fact *r = row;
+  int rc = OK;
+  (void)e;
+  TRY(pool_col(p, q, 0, &r->name));
+  TRY(pool_col(p, q, 1, &r->text));
+  r->attempts = stmt_i64(q, 2, 0);
+out:
+  return rc;
+}
+
+static int facts(store *s, err *e, int64_t study_id, const char *sql, store_facts *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_facts){0};
+  TRY(stmt_open(&q, s, e, sql));
+  if (sqlite3_bind_parameter_count(q.p)) stmt_int(&q, study_id);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_fact));
+out:
+  return rc;
+}
+
+#define DONE_ATTEMPTS " FROM cell c JOIN attempt a ON a.attempt_id=c.done_attempt_id"
+#define IN_STUDY " WHERE (?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key))"
+
+int store_build_list(store *s, err *e, int64_t study_id, store_facts *out) {
+  return facts(s, e, study_id,
+               "SELECT b.build_id, coalesce(substr(b.git_sha, 1, 12), 'no git') || iif(b.git_dirty, '+changes', '')"
+               " || coalesce(', ' || b.compiler, ''), count(*)" DONE_ATTEMPTS
+               " JOIN build b ON b.build_id=a.build_id" IN_STUDY " GROUP BY b.build_id ORDER BY b.build_id",
+               out);
+}
+
+int store_host_list(store *s, err *e, int64_t study_id, store_facts *out) {
+  return facts(s, e, study_id,
+               "SELECT h.host_id, coalesce(h.cpu, 'unknown CPU') || coalesce(' x ' || h.ncpu, '') ||"
+               " coalesce(', ' || h.os, ''), count(*)" DONE_ATTEMPTS " JOIN host h ON h.host_id=a.host_id" IN_STUDY
+               " GROUP BY h.host_id ORDER BY h.host_id",
+               out);
+}
+
+int store_retried_list(store *s, err *e, int64_t study_id, store_facts *out) {
+  return facts(s, e, study_id,
+               "WITH RECURSIVE again(key) AS (SELECT DISTINCT a.key FROM attempt a WHERE a.state IN('failed','lost')"
+               "  UNION SELECT i.key FROM again JOIN cell_input i ON i.input_key=again.key)"
+               " SELECT c.key, sc.variant, c.tries FROM again JOIN cell c USING(key)"
+               " JOIN study_cell sc ON sc.key=c.key AND sc.study_id=?1 WHERE c.stage='score' AND c.state='done'"
+               " ORDER BY sc.variant, c.key",
+               out);
+}
+
+int store_owner_list(store *s, err *e, store_facts *out) {
+  return facts(s, e, 0,
+               "SELECT lease_owner, NULL, count(*) FROM cell WHERE state='running' AND lease_owner IS NOT NULL"
+               " GROUP BY lease_owner ORDER BY lease_owner",
+               out);
+}
