@@ -264,3 +264,7 @@ void store_close(store *s) {
   free(s->path);
   free(s);
 }
+
+const char *store_library(void) {
+  return sqlite3_libversion();
+}

@@ -55,5 +55,7 @@ int64_t store_now_ms(void);
 /* statfs f_type -> 1 when SQLite's shared-memory log works there; *name is the file system's name when it does not.
  */
 int store_fs_is_local(int64_t f_type, const char **name);
+/* Version of the SQLite library that is loaded. */
+const char *store_library(void);
 
 #endif

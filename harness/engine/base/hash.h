@@ -19,5 +19,7 @@ void hash_drop(hash *h);
 int hash_bytes(err *e, const void *data, size_t n, char hex[HASH_HEX]) TD_MUST_CHECK;
 /* Reads the whole file. E_IO names the path. */
 int hash_file(err *e, const char *path, char hex[HASH_HEX]) TD_MUST_CHECK;
+/* Version of the library that is loaded. */
+const char *hash_library(void);
 
 #endif

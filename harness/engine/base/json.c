@@ -515,3 +515,7 @@ fail:
   json_free(c);
   return NULL;
 }
+
+const char *json_library(void) {
+  return cJSON_Version();
+}

@@ -51,5 +51,7 @@ int json_set(json *object, const char *key, json *value) TD_MUST_CHECK;
 int json_push(json *array, json *value) TD_MUST_CHECK;
 /* The value and all below it, without its siblings; NULL when there is no memory. */
 json *json_copy(const json *j);
+/* Version of the parser that is loaded. */
+const char *json_library(void);
 
 #endif

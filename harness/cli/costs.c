@@ -1,0 +1,111 @@
+#include "cli/costs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "cli/cli.h"
+
+static int trains(const layout *l) {
+  return l->lora || l->domain || l->widened || l->exchange;
+}
+
+static int add(err *e, const plan_request *r, const cost_line *head, cost_table *to) {
+  int rc = OK;
+  TRY(mem_grow(e, &to->at, &to->cap, to->n + 1, sizeof *to->at, "table of costs"));
+  cost_line *line = &to->at[to->n];
+  *line = *head;
+  line->pass = r->train ? "train" : "sample";
+  line->recompute = r->recompute;
+  line->batch = r->batch;
+  TRY(plan_measure(e, r, &line->cost));
+  to->n++;
+out:
+  return rc;
+}
+
+int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
+                  cost_table *to) {
+  int rc = OK;
+  plan_request q = *r;
+  cost_line head = {.model = model};
+  snprintf(head.design, sizeof head.design, "%s", name);
+  for (int recompute = 0; recompute < 2 && trains(&r->l); recompute++) {
+    q.train = 1;
+    q.recompute = recompute;
+    TRY(add(e, &q, &head, to));
+  }
+  q.train = q.recompute = 0;
+  q.batch = sample_batch;
+  TRY(add(e, &q, &head, to));
+out:
+  if (rc != OK) err_prefix(e, "%s, design %s", model, name);
+  return rc;
+}
+
+/* Trained reals come with a gradient and two moments. */
+static double adapter_bytes(const cost_line *l) {
+  return (double)l->cost.trained * (double)sizeof(real) * (l->pass[0] == 't' ? 4 : 1);
+}
+
+static double weight_bytes(const cost_line *l) {
+  return (double)l->cost.params * (double)sizeof(real);
+}
+
+static double total_bytes(const cost_line *l) {
+  return weight_bytes(l) + adapter_bytes(l) + (double)l->cost.arena;
+}
+
+void costs_text(const cost_table *t, text *out) {
+  static const char *const head[] = {"model",   "design",  "pass",        "batch", "trained",
+                                     "weights", "adapter", "activations", "total", "FLOP"};
+  grid g = {.cols = sizeof head / sizeof head[0]};
+  char s[GRID_SHORT];
+  for (int i = 0; i < g.cols; i++) grid_add_text(&g, head[i]);
+  for (int64_t i = 0; i < t->n; i++) {
+    const cost_line *l = &t->at[i];
+    grid_add_text(&g, l->model);
+    grid_add_text(&g, l->design);
+    grid_add(&g, "%s%s", l->pass, l->recompute ? ", recompute" : "");
+    grid_add(&g, "%d", l->batch);
+    grid_count((double)l->cost.trained, s);
+    grid_add_text(&g, s);
+    const double bytes[] = {weight_bytes(l), adapter_bytes(l), (double)l->cost.arena, total_bytes(l)};
+    for (int b = 0; b < 4; b++) {
+      grid_bytes(bytes[b], s);
+      grid_add_text(&g, s);
+    }
+    grid_count(l->cost.flops, s);
+    grid_add_text(&g, s);
+  }
+  grid_print(&g, out);
+  grid_free(&g);
+}
+
+json *costs_json(const cost_table *t) {
+  json *list = json_new(JSON_ARRAY);
+  for (int64_t i = 0; i < t->n; i++) {
+    const cost_line *l = &t->at[i];
+    json *j = json_new(JSON_OBJECT);
+    cli_set_text(&j, "model", l->model);
+    cli_set_text(&j, "design", l->design);
+    cli_set_text(&j, "pass", l->pass);
+    cli_set_bool(&j, "recompute", l->recompute);
+    cli_set_int(&j, "batch", l->batch);
+    cli_set_int(&j, "params", l->cost.params);
+    cli_set_int(&j, "trained", l->cost.trained);
+    cli_set_number(&j, "weight_bytes", weight_bytes(l));
+    cli_set_number(&j, "adapter_bytes", adapter_bytes(l));
+    cli_set_number(&j, "activation_bytes", (double)l->cost.arena);
+    cli_set_number(&j, "total_bytes", total_bytes(l));
+    cli_set_number(&j, "flops", l->cost.flops);
+    cli_set_number(&j, "moved_bytes", l->cost.bytes);
+    cli_push(&list, j);
+  }
+  return list;
+}
+
+void costs_free(cost_table *t) {
+  free(t->at);
+  *t = (cost_table){0};
+}

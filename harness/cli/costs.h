@@ -1,0 +1,32 @@
+/* Tables of what training steps and forward passes cost, from the null backend: for `doctor --plan` and
+ * `check --plan`. */
+#ifndef TD_CLI_COSTS_H
+#define TD_CLI_COSTS_H
+
+#include "base/json.h"
+#include "cli/grid.h"
+#include "model/plan.h"
+#include "variants/variant.h"
+
+typedef struct cost_line {
+  const char *model;
+  char design[DESIGN_TEXT]; /* or the variant of a study */
+  const char *pass;         /* "train", "sample" */
+  int recompute, batch;
+  plan_cost cost;
+} cost_line;
+
+typedef struct cost_table {
+  cost_line *at;
+  int64_t n, cap;
+} cost_table;
+
+/* A training step (with activations kept, and recomputed) and a forward pass. A design that trains nothing has no
+ * training step. r->train and r->recompute are ignored; batches of training and of sampling may differ. */
+int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
+                  cost_table *to) TD_MUST_CHECK;
+void costs_text(const cost_table *t, text *out);
+json *costs_json(const cost_table *t);
+void costs_free(cost_table *t);
+
+#endif

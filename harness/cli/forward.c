@@ -1,0 +1,201 @@
+/* tandem forward: one pass of the model over tensors from a file. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "cli/verbs.h"
+#include "model/probe.h"
+#include "variants/variant.h"
+
+typedef struct forward_args {
+  const char *weights, *config, *design, *in, *out;
+  cli_list adapters;
+  double gamma;
+  int trace, isa;
+} forward_args;
+
+/* The order of isa_names: "auto" leaves the choice to the backend. */
+static const char *const isa_names[] = {"auto", "v2", "v3", "v4", "generic", NULL};
+
+#define AT(member) offsetof(forward_args, member)
+static const cli_option options[] = {
+    {.name = "weights",
+     .kind = CLI_TEXT,
+     .offset = AT(weights),
+     .value = "FILE",
+     .required = 1,
+     .help = "safetensors of the base DiT, diffusers names"},
+    {.name = "config",
+     .kind = CLI_TEXT,
+     .offset = AT(config),
+     .value = "FILE",
+     .required = 1,
+     .help = "config.json of the base DiT"},
+    {.name = "design",
+     .kind = CLI_TEXT,
+     .offset = AT(design),
+     .value = "DESIGN",
+     .initial = "base",
+     .help = "joint design, NAME, NAME:OPTION=VALUE,... or an alias"},
+    {.name = "adapter",
+     .kind = CLI_TEXTS,
+     .offset = AT(adapters),
+     .value = "FILE",
+     .help = "safetensors with what the design trains (LoRA, domain embedding, exchange, latent projections)"},
+    {.name = "gamma",
+     .kind = CLI_NUMBER,
+     .offset = AT(gamma),
+     .value = "X",
+     .hi = 1e6,
+     .help = "LoRA scale alpha / rank (default: the adapter's metadata, else 1 / rank)"},
+    {.name = "in",
+     .kind = CLI_TEXT,
+     .offset = AT(in),
+     .value = "FILE",
+     .required = 1,
+     .help =
+         "safetensors with in.latents [B,F,C,H,W], in.text [B,T,D], in.timestep [B], and in.ofs [B] where the model "
+         "has ofs; RGB frames first, then alpha frames"},
+    {.name = "out",
+     .kind = CLI_TEXT,
+     .offset = AT(out),
+     .value = "FILE",
+     .required = 1,
+     .help = "safetensors to write: output [B,F,C,H,W]; whole or untouched"},
+    {.name = "trace", .kind = CLI_FLAG, .offset = AT(trace), .help = "also write embed, block.N, norm_out, time_emb"},
+    {.name = "isa",
+     .kind = CLI_CHOICE,
+     .offset = AT(isa),
+     .choices = isa_names,
+     .initial = "auto",
+     .help = "instruction-set level of the CPU kernels; v3 and v4 give the same bits"},
+    {.name = NULL},
+};
+
+typedef struct forward {
+  ctx c;
+  dit m;
+  adapter a;
+  layout l;
+  design d;
+  st_file *weights, *in, **adapters;
+  int n_adapters;
+  st_writer *out;
+} forward;
+
+static int open_inputs(cli *c, const forward_args *a, forward *f, dit_config *cfg) {
+  int rc = OK;
+  err *e = &c->err;
+  json *j = NULL;
+  TRY(design_parse(e, a->design, &f->d));
+  design_layout(&f->d, &f->l);
+  TRY(json_read(e, a->config, &j));
+  TRY(dit_config_read(e, j, a->config, cfg));
+  TRY(st_open(e, a->weights, &f->weights));
+  TRY(st_open(e, a->in, &f->in));
+  TRY(mem_new(e, a->adapters.n, sizeof *f->adapters, "adapters", &f->adapters));
+  for (; f->n_adapters < a->adapters.n; f->n_adapters++)
+    TRY(st_open(e, a->adapters.v[f->n_adapters], &f->adapters[f->n_adapters]));
+out:
+  json_free(j);
+  return rc;
+}
+
+/* Without a LoRA in the files any rank does to ask for the tensors by name; loading then lists what is missing. */
+static int open_adapter(cli *c, const forward_args *a, forward *f) {
+  int rc = OK;
+  char name[DESIGN_TEXT];
+  adapter_shape shape = adapter_shape_of(f->adapters, f->n_adapters);
+  if (!isnan(a->gamma)) shape.gamma = a->gamma;
+  int unranked = f->l.lora && shape.rank < 1;
+  if (unranked) shape.rank = 1;
+  if (f->l.exchange && shape.exchange_rank < 1) shape.exchange_rank = f->l.exchange_heads;
+  design_print(&f->d, OPTION_TRAIN | OPTION_SAMPLE, name);
+  TRY(adapter_open(&f->c, &f->m, &f->l, &shape, &f->a));
+  if (!f->a.n_params && f->n_adapters)
+    FAIL(&f->c.err, E_CONFIG, "design %s trains nothing, so it takes no --adapter", name);
+  rc = adapter_load(&f->c, &f->a, f->adapters, f->n_adapters);
+  if (rc != OK) {
+    err_prefix(&f->c.err, "design %s%s%s", name, f->n_adapters ? "" : " needs what it trained; give --adapter FILE",
+               unranked ? " (no LoRA was found: 1 stands for its rank)" : "");
+    goto out;
+  }
+  if (f->a.n_params) cli_detail(c, "adapter: rank %d, gamma %g", unranked ? 0 : shape.rank, shape.gamma);
+out:
+  return rc;
+}
+
+/* A file none of whose tensors the design has is most likely another design's. */
+static void warn_unused(const forward *f) {
+  for (int i = 0; i < f->n_adapters; i++) {
+    int64_t used = 0;
+    for (int64_t p = 0; p < f->a.n_params; p++) used += st_find(f->adapters[i], f->a.params[p].name) != NULL;
+    if (!used) cli_warn("%s: the design uses no tensor of this file", st_path(f->adapters[i]));
+  }
+}
+
+static int compute(cli *c, const forward_args *a, forward *f, const dit_config *cfg) {
+  int rc = OK;
+  ctx *x = &f->c;
+  ctx_options o = {.backend = "cpu", .threads = (int)c->threads, .isa = a->isa ? isa_names[a->isa] : NULL};
+  TRY(ctx_open(x, &o));
+  TRY(dit_open(x, cfg, 0, &f->m));
+  TRY(dit_load(x, &f->m, f->weights));
+  TRY(open_adapter(c, a, f));
+  warn_unused(f);
+  TRY(st_writer_open(&x->err, &f->out));
+  TRY(probe_forward(x, &f->m, &f->a, &f->l, f->in, a->trace, f->out));
+  cli_detail(c, "cpu backend, level %s, %d threads", x->isa, x->threads);
+out:
+  if (rc != OK) rc = err_set(&c->err, x->err.code, "%s", x->err.text);
+  return rc;
+}
+
+static void forward_close(forward *f) {
+  st_writer_close(f->out);
+  adapter_close(&f->c, &f->a);
+  dit_close(&f->c, &f->m);
+  ctx_close(&f->c);
+  for (int i = 0; i < f->n_adapters; i++) st_close(f->adapters[i]);
+  free(f->adapters);
+  st_close(f->weights);
+  st_close(f->in);
+}
+
+static int run(cli *c, const void *args) {
+  int rc = OK;
+  const forward_args *a = args;
+  forward f = {0};
+  dit_config cfg;
+  struct stat s;
+  if (stat(a->out, &s) == 0 && !S_ISREG(s.st_mode)) FAIL(&c->err, E_ARG, "--out %s is not a regular file", a->out);
+  TRY(open_inputs(c, a, &f, &cfg));
+  TRY(compute(c, a, &f, &cfg));
+  TRY(st_writer_save(f.out, &c->err, a->out));
+  cli_note(c, "wrote %s", a->out);
+out:
+  forward_close(&f);
+  return rc;
+}
+
+const cli_verb verb_forward = {
+    .name = "forward",
+    .group = "look inside",
+    .help = "one forward pass on tensors from a file",
+    .usage = "--weights FILE --config FILE --in FILE --out FILE",
+    .about =
+        "Runs the DiT once on tensors from a file and writes what it computes, for anyone who converts weights or\n"
+        "doubts a number. Names and layouts are those of diffusers; everything is read widened to float32.",
+    .examples =
+        "tandem forward --weights dit.safetensors --config config.json --in x.safetensors --out y.safetensors\n"
+        "tandem forward --weights dit.safetensors --config config.json --design sequence --adapter lora.safetensors "
+        "\\\n"
+        "    --in x.safetensors --out y.safetensors --trace",
+    .shared = CLI_THREADS,
+    .options = options,
+    .args_size = sizeof(forward_args),
+    .run = run,
+};

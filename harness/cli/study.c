@@ -1,0 +1,45 @@
+#include "cli/study.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "study/content.h"
+
+static int read_and_plan(cli *c, const study_args *a, loaded_study *l) {
+  int rc = OK;
+  err why = {0};
+  study_input in = {.file = l->file,
+                    .home = cli_configs(c),
+                    .args = c->words.v + 1,
+                    .n_args = c->words.n - 1,
+                    .sets = a->sets.v,
+                    .n_sets = a->sets.n,
+                    .limit = a->limit};
+  rc = study_load(&why, &in, &l->problems, &l->s);
+  if (rc == OK) rc = plan_make(&why, l->s, &(plan_source){content_sha, NULL}, &l->problems, &l->p);
+  if (rc == E_CONFIG) /* the problems themselves are printed, so the first need not be repeated */
+    return err_set(&c->err, rc, "%s: %lld error%s", l->file, (long long)l->problems.errors,
+                   l->problems.errors == 1 ? "" : "s");
+  return rc == OK ? OK : err_set(&c->err, rc, "%s", why.text);
+}
+
+int loaded_study_open(cli *c, const study_args *a, loaded_study *out) {
+  int rc = OK;
+  text t = {0};
+  *out = (loaded_study){0};
+  TRY(cli_study_file(c, c->words.v[0], &out->file));
+  rc = read_and_plan(c, a, out);
+  problems_print(&out->problems, &t);
+  if (t.p) fputs(t.p, stderr);
+  text_free(&t);
+out:
+  return rc;
+}
+
+void loaded_study_close(loaded_study *l) {
+  plan_free(l->p);
+  study_free(l->s);
+  problems_free(&l->problems);
+  free(l->file);
+  *l = (loaded_study){0};
+}

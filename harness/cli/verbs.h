@@ -1,0 +1,12 @@
+/* One const struct a verb, each in the file of its name. A line here and one in main.c makes a verb. */
+#ifndef TD_CLI_VERBS_H
+#define TD_CLI_VERBS_H
+
+#include "cli/cli.h"
+
+extern const cli_verb verb_check;
+extern const cli_verb verb_doctor;
+extern const cli_verb verb_forward;
+extern const cli_verb verb_version;
+
+#endif
