@@ -527,6 +527,17 @@ out:
   return rc;
 }
 
+static int remark_versions(tally *y, err *e) {
+  text s = {0};
+  text_add(&s, "metric versions:");
+  for (int64_t c = 0; c < y->in->n_metrics; c++)
+    text_addf(&s, "%s %s %lld", c ? "," : "", y->in->metrics[c].id, (long long)y->in->metrics[c].version);
+  int rc = text_ok(&s, e);
+  if (rc == OK) rc = add_remark(e, y->t, s.p);
+  text_free(&s);
+  return rc;
+}
+
 static int remark_rest(tally *y, err *e) {
   table *t = y->t;
   char s[200];
@@ -542,6 +553,7 @@ static int remark_rest(tally *y, err *e) {
     snprintf(s, sizeof s, "\xe2\x80\xa0 %lld clips needed more than one attempt", (long long)y->in->n_retried);
     TRY(add_remark(e, t, s));
   }
+  TRY(remark_versions(y, e));
   if (y->in->n_builds > 1) {
     snprintf(s, sizeof s, "results come from %lld different builds", (long long)y->in->n_builds);
     TRY(add_remark(e, t, s));
