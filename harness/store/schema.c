@@ -104,7 +104,8 @@ const char *const db_schema[] = {
     "         max(a.peak_vram_bytes) AS peak_vram_bytes"
     "  FROM study_cell sc JOIN study s USING(study_id) JOIN cell c ON c.key=sc.key JOIN attempt a ON a.key=c.key"
     "  WHERE a.ended_ms IS NOT NULL GROUP BY s.name, sc.variant, c.stage",
-    NULL};
+    NULL,
+};
 
 const char db_block_sql[] =
     "WITH RECURSIVE down(key) AS ("

@@ -90,7 +90,7 @@ static void change(input *in, rng r, uint64_t *at) {
   size_t len = (size_t)rng_below(r, (*at)++, 16) + 1;
   if (kind < 2 && where < in->n) {
     uint8_t value = (uint8_t)rng_below(r, (*at)++, 256);
-    in->data[where] = kind ? (char)value : (char)(in->data[where] ^ (1 << (value & 7)));
+    in->data[where] = (char)(kind ? value : (uint8_t)in->data[where] ^ (1u << (value & 7)));
   } else if (kind == 2) {
     if (len > in->n - where) len = in->n - where;
     memmove(in->data + where, in->data + where + len, in->n - where - len);
