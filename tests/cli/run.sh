@@ -68,10 +68,10 @@ else
   for name in "kill -9" "Ctrl-C" "two runs at once"; do skip "$name" "no sqlite3"; done
 fi
 
-run run smoke --results diverged --set train.eps=1e-30 --set train.lr=10 --set train.gamma=1000000 --set train.clip=0 --set train.steps=60
+run run smoke --results diverged --set train.lr=10 --set train.decay=10 --set train.steps=60
 ok "a loss that is not finite fails its cells, not the study" exits 3
 ok "with class and step" err_has 'nan_loss: step [0-9]+'
-run run smoke --results diverged --set train.eps=1e-30 --set train.lr=10 --set train.gamma=1000000 --set train.clip=0 --set train.steps=60 --json
+run run smoke --results diverged --set train.lr=10 --set train.decay=10 --set train.steps=60 --json
 ok "failed cells are not tried again by themselves" json_is .ran 0
 ok "and still count" exits 3
 
@@ -82,6 +82,21 @@ ok "and says which file" err_has 'damaged'
 mkdir blocked && : >blocked/objects
 run run smoke --results blocked
 ok "a store whose folder cannot be used is an error" test "$code" -ne 0
+
+# A disk that is full, in the form a test can make: no file may grow beyond a limit.
+for blocks in 40 600 1200; do
+  code=0
+  (
+    trap '' XFSZ
+    ulimit -f $blocks
+    exec env -i PATH="$PATH" HOME="$work" LC_ALL=C CI=true "$BIN" run smoke --results "full$blocks" </dev/null
+  ) >"$out" 2>"$err" || code=$?
+  ran="run with files up to $blocks blocks"
+  ok "a full disk ($blocks blocks) is an error" test "$code" = 3 -o "$code" = 5 -o "$code" = 1
+  run run smoke --results "full$blocks" --retry
+  ok "with room again ($blocks) the study ends" exits 0
+  if have_sqlite; then ok "and nothing was half-written ($blocks)" same_facts first "full$blocks"; fi
+done
 
 run run smoke --results other --set train.stepps=3
 ok "an unknown setting is a usage error" exits 2
