@@ -185,6 +185,9 @@ static void test_model(void **state) {
   const table_difference *d = &cell(t, 1, 0)->to_reference;
   assert_true(d->lo < d->mean && d->mean < d->hi && d->hi < 0);
   assert_true(d->p > 0 && d->p <= d->p_holm && d->p_holm <= 1);
+  /* four rows beside the reference, two primary metrics; the undefined comparison counts, the excluded row does not
+   */
+  assert_true(d->p == 2.0 / 256 && d->p_holm == 8 * d->p);
   assert_true(isnan(cell(t, 1, 3)->to_reference.p_holm)); /* not primary: no family */
   /* states */
   assert_int_equal(cell(t, 3, 0)->state, TABLE_UNDEFINED);
@@ -331,6 +334,27 @@ static void test_nothing_yet(void **state) {
   d.in.n_rows = 0;
   assert_int_equal(table_build(&err0, &d.in, &t), E_ARG);
   assert_null(t);
+}
+
+/* Draws made once for all comparisons, or anew for each: the same bits. */
+static void test_draws(void **state) {
+  (void)state;
+  double v[3 * 2 * 4], lo[2], hi[2], mean[2];
+  for (int i = 0; i < 24; i++) v[i] = jitter(i, 1, i / 8, i % 3);
+  stats_grid g = {3, 2, 4, v, NULL}, zero = {3, 2, 4, (double[24]){0}, NULL};
+  stats_options o = stats_defaults(7);
+  stats_comparison c;
+  stats_draws d;
+  GOOD(stats_draw(&err0, &g, &o.bootstrap, &d));
+  for (int i = 0; i < 2; i++) {
+    GOOD(stats_compare(&err0, &g, &zero, &o, &c));
+    lo[i] = c.lo, hi[i] = c.hi, mean[i] = c.mean;
+    stats_use_draws(&d, &o.bootstrap);
+  }
+  stats_draws_free(&d);
+  assert_true(lo[0] < mean[0] && mean[0] < hi[0]);
+  assert_memory_equal(&lo[0], &lo[1], sizeof lo[0]);
+  assert_memory_equal(&hi[0], &hi[1], sizeof hi[0]);
 }
 
 /* --- formats --------------------------------------------------------------------------------------------------- */
@@ -718,8 +742,8 @@ int main(void) {
       cmocka_unit_test(test_model),         cmocka_unit_test(test_best),        cmocka_unit_test(test_notes),
       cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet), cmocka_unit_test(test_terminal),
       cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),         cmocka_unit_test(test_json),
-      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),       cmocka_unit_test(test_checker),
-      cmocka_unit_test(test_contact),       cmocka_unit_test(test_study),
+      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),       cmocka_unit_test(test_draws),
+      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),     cmocka_unit_test(test_study),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
