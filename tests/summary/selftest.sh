@@ -63,7 +63,7 @@ fail crash
 skip absent
 fail lost
 pass tap: x
-skip tap: y # SKIP why
+skip tap: y
 fail tap: z
 pass silent
 END
