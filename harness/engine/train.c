@@ -482,13 +482,37 @@ static int train_step(trainer *r, double *grad_norm) {
   TRY(read_scalar(r, 0, &loss));
   TRY(read_scalar(r, 1, &square));
   if (!isfinite(loss) || !isfinite(square))
-    FAIL(&r->c->err, E_NAN, "step %lld: loss %g, gradient norm %g", (long long)r->step, loss, sqrt(square));
+    FAIL(&r->c->err, E_NAN, "step %lld: loss %g, gradient norm %g", (long long)r->step, fabs(loss),
+         fabs(sqrt(square)));
   *grad_norm = sqrt(square);
   r->losses[r->step] = (float)loss;
   TRY(update(r, *grad_norm));
   r->step++;
 out:
   return rc;
+}
+
+/* Where RGB rows are the base model's own, their loss is a constant: it is left out, and so are segments that nothing
+ * trained looks at (the RGB sequence of a batch design without exchange). */
+static void leave_out_constants(layout *l) {
+  layout from = *l;
+  int need[LAYOUT_SEGMENTS] = {0}, at[LAYOUT_SEGMENTS], n = 0;
+  if (l->streams == 1 || !l->rgb_is_base) return;
+  l->loss_rgb = 0;
+  for (int s = 0; s < from.n_seg; s++) need[s] = from.seg[s].kind == SEG_VIDEO && from.seg[s].stream == STREAM_ALPHA;
+  for (int pass = 0; pass < from.n_seg; pass++)
+    for (int q = 0; q < from.n_seg; q++)
+      for (int k = 0; k < from.n_seg; k++) need[k] |= need[q] && from.sees[q][k];
+  for (int s = 0; s < from.n_seg; s++)
+    if (need[s]) at[n++] = s;
+  l->n_seg = n;
+  for (int q = 0; q < n; q++) {
+    l->seg[q] = from.seg[at[q]];
+    for (int k = 0; k < n; k++) {
+      l->sees[q][k] = from.sees[at[q]][at[k]];
+      l->bias[q][k] = from.bias[at[q]][at[k]];
+    }
+  }
 }
 
 static int open_trainer(trainer *r, const design *d) {
@@ -498,6 +522,7 @@ static int open_trainer(trainer *r, const design *d) {
   size_t bytes;
   TRY(design_parse(&c->err, "base", &base));
   design_layout(d ? d : &base, &r->l);
+  if (d) leave_out_constants(&r->l);
   r->half = (int64_t)r->data->frames * r->data->channels * r->data->height * r->data->width;
   r->whole = r->half * r->l.streams;
   r->w = r->a ? r->a->w : r->m->w;

@@ -47,7 +47,7 @@ out:
 
 int stage_model_open(err *e, const stage_cell *cell, int threads, stage_model *out) {
   int rc = OK;
-  const char *config, *weights;
+  const char *config = NULL, *weights = NULL;
   json *j = NULL;
   dit_config cfg;
   st_file *f = NULL;
@@ -94,7 +94,7 @@ out:
 
 static int prepare_folder(err *e, stage_cell *c, const stage_env *env, const block_vae *vae, prepared *out) {
   int rc = OK;
-  const char *folder, *background;
+  const char *folder = NULL, *background = NULL;
   int64_t clips, half;
   stage_size size;
   dataset d = {0};
@@ -138,7 +138,7 @@ out:
 
 static int prepare_procedural(err *e, stage_cell *c, const stage_env *env, const block_vae *vae, prepared *out) {
   int rc = OK;
-  const char *set;
+  const char *set = NULL;
   int64_t clips, seed;
   stage_size size;
   world_dist dist;
@@ -157,7 +157,7 @@ out:
 
 int stage_prepare(err *e, stage_cell *c, const stage_env *env) {
   int rc = OK;
-  const char *kind, *path, *scales;
+  const char *kind = NULL, *path = NULL, *scales = NULL;
   block_vae *vae = NULL;
   prepared data = {0};
   TRY(mem_new(e, 1, sizeof *vae, "latent transform", &vae));
@@ -190,7 +190,7 @@ static int on_stop(void *user) {
 
 static int save_losses(err *e, stage_cell *c, const stage_env *env, const train_result *r) {
   int rc = OK;
-  const char *path;
+  const char *path = NULL;
   st_writer *w = NULL;
   TRY(stage_output(e, c, env, "losses", "losses", ".safetensors", &path));
   TRY(st_writer_open(e, &w));
@@ -204,7 +204,7 @@ out:
 int stage_pretrain(err *e, stage_cell *c, const stage_env *env) {
   int rc = OK;
   int64_t seed;
-  const char *path;
+  const char *path = NULL;
   train_result result = {0};
   train_hooks hooks = {on_step, on_stop, (void *)(uintptr_t)env};
   pretrain_request r = {.checkpoint = env->checkpoint, .threads = env->threads, .hooks = &hooks};
@@ -226,7 +226,7 @@ out:
 static int save_adapter(err *e, stage_cell *c, const stage_env *env, stage_model *s, const adapter *a,
                         const char *name, const train_config *cfg) {
   int rc = OK;
-  const char *path;
+  const char *path = NULL;
   char number[64];
   st_writer *w = NULL;
   TRY(stage_output(e, c, env, "adapter", "weights", ".safetensors", &path));
@@ -249,7 +249,7 @@ out:
 
 int stage_train(err *e, stage_cell *c, const stage_env *env) {
   int rc = OK;
-  const char *name, *latents;
+  const char *name = NULL, *latents = NULL;
   design d;
   layout l;
   train_config cfg;

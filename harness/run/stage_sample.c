@@ -84,7 +84,7 @@ out:
 
 static int write_clip(err *e, const batch *b, int64_t i, int has_alpha) {
   int rc = OK;
-  const char *path, *reduce;
+  const char *path = NULL, *reduce = NULL;
   int64_t half = (int64_t)b->size.z_frames * b->size.z_channels * b->size.z_height * b->size.z_width;
   const float *rgb = b->rgb + i * half, *alpha = has_alpha ? b->alpha + i * half : NULL;
   clip c = {0};
@@ -143,7 +143,7 @@ out:
 
 static int open_adapter(err *e, const stage_cell *c, stage_model *s, const layout *l, adapter *a) {
   int rc = OK;
-  const char *path;
+  const char *path = NULL;
   st_file *f = NULL;
   if (!stage_has_input(c, "adapter")) return OK;
   TRY(stage_input(e, c, "adapter", &path));
@@ -159,7 +159,7 @@ out:
 
 static int open_batch(err *e, batch *b, stage_cell *first, adapter *a) {
   int rc = OK;
-  const char *name;
+  const char *name = NULL;
   layout l;
   TRY(spec_text(e, first->spec, "design", &name));
   TRY(design_parse(e, name, &b->d));
@@ -192,7 +192,7 @@ out:
 
 int stage_sample(err *e, stage_cell *cells, int64_t n, const stage_env *env) {
   int rc = OK;
-  const char *scales;
+  const char *scales = NULL;
   stage_model s = {0};
   block_vae *vae = NULL;
   int64_t *group = NULL, done = 0;

@@ -94,7 +94,6 @@ typedef int (*work_fn)(ctx *c, void *arg);
 static int measure(bench *b, const char *name, double flops, work_fn work, void *arg) {
   double rate[ROUNDS_MAX], share[ROUNDS_MAX];
   int rc = OK;
-  if (b->only && !strstr(name, b->only)) return OK;
   TRY(work(&b->c, arg));
   for (int r = 0; r < b->rounds; r++) {
     double top = peak(b), t = now(b), spent = 0;
@@ -123,6 +122,10 @@ out:
   return rc;
 }
 
+static int wanted(const bench *b, const char *name) {
+  return !b->only || strstr(name, b->only);
+}
+
 /* A view of the arena with values in [-scale/2, scale/2). */
 static int fresh(ctx *c, int64_t rows, int64_t cols, double scale, view *out) {
   int rc = OK;
@@ -149,6 +152,8 @@ static int one_gemm(bench *b, int64_t m, int64_t n, int64_t k, int kind) {
   op_gemm_args g = {.alpha = 1, .ta = kind == 2, .tb = kind == 1 || kind == 3, .beta = kind == 2};
   size_t mark = arena_mark(&b->c.mem);
   int rc = OK;
+  snprintf(name, sizeof name, "gemm %s %lldx%lldx%lld", names[kind], (long long)m, (long long)n, (long long)k);
+  if (!wanted(b, name)) return OK;
   TRY(g.ta ? fresh(&b->c, k, m, 1, &g.a) : fresh(&b->c, m, k, 1, &g.a));
   TRY(g.tb ? fresh(&b->c, n, k, 1, &g.b) : fresh(&b->c, k, n, 1, &g.b));
   TRY(fresh(&b->c, m, n, 1, &g.c));
@@ -157,7 +162,6 @@ static int one_gemm(bench *b, int64_t m, int64_t n, int64_t k, int kind) {
     TRY(fresh(&b->c, 1, n, 1, &g.bias));
     TRY(fresh(&b->c, m, n, 1, &g.pre));
   }
-  snprintf(name, sizeof name, "gemm %s %lldx%lldx%lld", names[kind], (long long)m, (long long)n, (long long)k);
   TRY(measure(b, name, 2.0 * (double)m * (double)n * (double)k, run_gemm, &g));
 out:
   arena_release(&b->c.mem, mark);
@@ -219,7 +223,7 @@ out:
 }
 
 static int one_attn(bench *b, int batch, int64_t n, int heads, int dim, int split) {
-  char name[64];
+  char fwd[64], bwd[64];
   int64_t rows = batch * n, w = (int64_t)heads * dim;
   ctx *c = &b->c;
   attn_case x = {.f = {.n_groups = batch, .dim = dim}};
@@ -227,6 +231,9 @@ static int one_attn(bench *b, int batch, int64_t n, int heads, int dim, int spli
   view qkv, dqkv;
   size_t mark = arena_mark(&c->mem);
   int rc = OK;
+  snprintf(fwd, sizeof fwd, "attn fwd %d x %lld rows, %d x %d", batch, (long long)n, heads, dim);
+  snprintf(bwd, sizeof bwd, "attn bwd %d x %lld rows, %d x %d", batch, (long long)n, heads, dim);
+  if (!wanted(b, fwd) && !wanted(b, bwd)) return OK;
   TRY(fresh(c, rows, 3 * w, 2, &qkv));
   TRY(fresh(c, rows, 3 * w, 1, &dqkv));
   TRY(fresh(c, rows, w, 1, &x.f.o));
@@ -239,11 +246,9 @@ static int one_attn(bench *b, int batch, int64_t n, int heads, int dim, int spli
   x.b.dq = view_cols(dqkv, 0, w), x.b.dk = view_cols(dqkv, w, w), x.b.dv = view_cols(dqkv, 2 * w, w);
   x.f.groups = x.b.groups = g, x.b.n_groups = batch, x.b.dim = dim, x.b.o = x.f.o, x.b.lse = x.f.lse;
   double pairs = (double)batch * (double)n * (double)n * (double)w;
-  snprintf(name, sizeof name, "attn fwd %d x %lld rows, %d x %d", batch, (long long)n, heads, dim);
-  TRY(measure(b, name, 4 * pairs, run_attn, &x));
+  if (wanted(b, fwd)) TRY(measure(b, fwd, 4 * pairs, run_attn, &x));
   TRY(run_attn(c, &x));
-  snprintf(name, sizeof name, "attn bwd %d x %lld rows, %d x %d", batch, (long long)n, heads, dim);
-  TRY(measure(b, name, 10 * pairs, run_attn_bwd, &x));
+  if (wanted(b, bwd)) TRY(measure(b, bwd, 10 * pairs, run_attn_bwd, &x));
 out:
   arena_release(&c->mem, mark);
   return rc;
@@ -444,17 +449,20 @@ static int both(ctx *c, void *arg) {
 }
 
 static int one_block(bench *b, int64_t n, int64_t d) {
-  char name[64];
+  char part[64], whole[64];
   block k = {.n = n, .d = d};
   size_t mark = arena_mark(&b->c.mem);
   double rows = (double)n, width = (double)d;
   double fwd = 24 * rows * width * width + 4 * rows * rows * width;
   int rc = OK;
+  snprintf(part, sizeof part, "block fwd N %lld D %lld", (long long)n, (long long)d);
+  snprintf(whole, sizeof whole, "block fwd+bwd N %lld D %lld", (long long)n, (long long)d);
+  if (!wanted(b, part) && !wanted(b, whole)) return OK;
   TRY(block_open(&b->c, &k));
-  snprintf(name, sizeof name, "block fwd N %lld D %lld", (long long)n, (long long)d);
-  TRY(measure(b, name, fwd, forward, &k));
-  snprintf(name, sizeof name, "block fwd+bwd N %lld D %lld", (long long)n, (long long)d);
-  TRY(measure(b, name, fwd + 48 * rows * width * width + 10 * rows * rows * width, both, &k));
+  if (wanted(b, part)) TRY(measure(b, part, fwd, forward, &k));
+  if (wanted(b, whole)) {
+    TRY(measure(b, whole, fwd + 48 * rows * width * width + 10 * rows * rows * width, both, &k));
+  }
 out:
   arena_release(&b->c.mem, mark);
   return rc;

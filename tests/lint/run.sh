@@ -106,7 +106,7 @@ links() {
 }
 
 # Flags that would break the determinism contract.
-selftest() { sh $L/selftest.sh; }
+selftest() { sh $L/selftest.sh && sh tests/summary/selftest.sh; }
 
 flags() {
   grep -nE -- '-(ffast-math|Ofast|funsafe-math-optimizations|fassociative-math|march=native)' CMakeLists.txt tests/CMakeLists.txt \

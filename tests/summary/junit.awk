@@ -19,7 +19,7 @@ function put(verdict, test, note) { printf "%s\t%s\t%s\t%s\n", verdict, suite, t
 function flush(   i, n, failed, skipped, ok) {
   if (program == "") return
   for (n in is_failed) { failed++; put("fail", program ": " n, "") }
-  for (n in is_skipped) if (!(n in is_failed)) { skipped++; put("skip", program ": " n, "") }
+  for (n in is_skipped) if (!(n in is_failed)) { skipped++; put("skip", program ": " n, is_skipped[n]) }
   if (status == "skip") {
     if (!skipped) put("skip", program, "the program skipped itself")
   } else if (status != "run") {
@@ -54,8 +54,15 @@ function flush(   i, n, failed, skipped, ok) {
 }
 /\[       OK \] / { sub(/.*\[       OK \] /, ""); ok_name[n_ok++] = $0; next }
 /\[  FAILED  \] / { sub(/.*\[  FAILED  \] /, ""); if ($0 !~ /test\(s\)/) is_failed[$0] = 1; next }
-/\[  SKIPPED \] / { sub(/.*\[  SKIPPED \] /, ""); if ($0 !~ /test\(s\)/) is_skipped[$0] = 1; next }
-/^(\t*<system-out>)?ok [0-9]+ .*# SKIP/ { sub(/.*ok [0-9]+ (- )?/, ""); is_skipped[$0] = 1; next }
+/\[  SKIPPED \] / { sub(/.*\[  SKIPPED \] /, ""); if ($0 !~ /test\(s\)/) is_skipped[$0] = ""; next }
+/^(\t*<system-out>)?ok [0-9]+ .*# SKIP/ {
+  sub(/.*ok [0-9]+ (- )?/, "")
+  why = $0
+  sub(/.*# SKIP */, "", why)
+  sub(/ *# SKIP.*/, "")
+  is_skipped[$0] = why
+  next
+}
 /^(\t*<system-out>)?ok [0-9]+/ { sub(/.*ok [0-9]+ (- )?/, ""); ok_name[n_ok++] = $0; next }
 /^(\t*<system-out>)?not ok [0-9]+/ { sub(/.*not ok [0-9]+ (- )?/, ""); is_failed[$0] = 1; next }
 END { flush() }

@@ -124,20 +124,20 @@ void tiny_forward(tiny *t) {
 }
 
 const char *const *tiny_designs(void) {
-  static char text[64][DESIGN_TEXT];
+  static char name[64][DESIGN_TEXT];
   static const char *list[65];
   int n = 0;
   for (const variant *const *v = variant_list(); *v; v++) {
-    snprintf(text[n], DESIGN_TEXT, "%s", (*v)->name);
+    snprintf(name[n], DESIGN_TEXT, "%s", (*v)->name);
     n++;
     for (const variant_option *o = (*v)->options; o->name; o++)
       for (int k = 0; o->values[k] && n < 64; k++) {
         if (k == o->initial) continue;
-        snprintf(text[n], DESIGN_TEXT, "%s:%s=%s", (*v)->name, o->name, o->values[k]);
+        snprintf(name[n], DESIGN_TEXT, "%s:%s=%s", (*v)->name, o->name, o->values[k]);
         n++;
       }
   }
-  for (int i = 0; i < n; i++) list[i] = text[i];
+  for (int i = 0; i < n; i++) list[i] = name[i];
   list[n] = NULL;
   return list;
 }

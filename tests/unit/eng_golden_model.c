@@ -55,8 +55,8 @@ static void open_model(bench *b, const char *model, int trainable) {
   st_close(w);
 }
 
-static void open_design(bench *b, const char *text, int trainable) {
-  CHECK_OK(&b->c, design_parse(&b->c.err, text, &b->d));
+static void open_design(bench *b, const char *name, int trainable) {
+  CHECK_OK(&b->c, design_parse(&b->c.err, name, &b->d));
   design_layout(&b->d, &b->l);
   b->n_adapters = 0;
   if (b->l.lora) b->adapters[b->n_adapters++] = open_golden(&b->c, "rgba_lora.safetensors");
@@ -197,15 +197,15 @@ static void *take_block(bench *b, int64_t n, int64_t size) {
 }
 
 static void open_step(bench *b, const st_file *in, step_data *s) {
-  const st_tensor *z = st_find(in, "in.z0"), *text = st_find(in, "in.text");
+  const st_tensor *z = st_find(in, "in.z0"), *rows = st_find(in, "in.text");
   int frames = (int)z->shape[1] / b->l.streams;
   CHECK_OK(&b->c, ctx_arena(&b->c, (size_t)256 << 20));
   CHECK_OK(&b->c, geom_open(&b->c, &b->m, &b->l, (int)z->shape[0], frames, (int)z->shape[3], (int)z->shape[4],
-                            text->shape[1], &s->g));
+                            rows->shape[1], &s->g));
   s->count = z->count;
   s->batch = (int)z->shape[0];
   s->z0 = upload_new(b, z);
-  s->text = view_of(upload_new(b, text), text->shape[0] * text->shape[1], text->shape[2]);
+  s->text = view_of(upload_new(b, rows), rows->shape[0] * rows->shape[1], rows->shape[2]);
   s->x = take_block(b, z->count, sizeof(real));
   s->target = take_block(b, z->count, sizeof(real));
   s->out = take_block(b, z->count, sizeof(real));
@@ -261,11 +261,11 @@ static void compare_params(bench *b, const st_file *want, const char *prefix, co
   }
 }
 
-static void train_case(const char *file, const char *design, int recompute) {
+static void train_case(const char *file, const char *name, int recompute) {
   bench b;
   step_data s = {0};
   open_model(&b, "dit_rope", 0);
-  open_design(&b, design, 1);
+  open_design(&b, name, 1);
   st_file *in = open_golden(&b.c, "train_inputs.safetensors"), *want = open_golden(&b.c, file);
   const st_tensor *losses = st_find(want, PREFIX ".loss"), *norms = st_find(want, PREFIX ".grad_norm");
   open_step(&b, in, &s);
@@ -381,7 +381,7 @@ static int on_step(void *user, int step, int64_t t, const float *v, const float 
   return OK;
 }
 
-static void pipeline_case(bench *b, const st_file *in, const char *run, const char *design, sample_config cfg) {
+static void pipeline_case(bench *b, const st_file *in, const char *run, const char *by, sample_config cfg) {
   char name[64];
   int64_t half = 2 * 16 * 6 * 8;
   float start[4 * 16 * 6 * 8], rgb[2 * 16 * 6 * 8], alpha[2 * 16 * 6 * 8];
@@ -393,7 +393,7 @@ static void pipeline_case(bench *b, const st_file *in, const char *run, const ch
   const st_tensor *noise = st_find(in, name);
   watcher w = {in, run, 0, 0};
   uint64_t seed = 0;
-  open_design(b, design, 0);
+  open_design(b, by, 0);
   sample_request r = {.clips = 1,
                       .frames = 2,
                       .height = 6,

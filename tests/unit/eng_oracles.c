@@ -307,18 +307,18 @@ static void test_every_option_acts(void **state) {
     for (const variant_option *o = (*v)->options; o->name; o++)
       for (int k = 0; o->values[k]; k++) {
         if (k == o->initial || !(o->stages & OPTION_TRAIN)) continue;
-        char text[DESIGN_TEXT];
+        char name[DESIGN_TEXT];
         tiny a, b;
-        snprintf(text, sizeof text, "%s:%s=%s", (*v)->name, o->name, o->values[k]);
+        snprintf(name, sizeof name, "%s:%s=%s", (*v)->name, o->name, o->values[k]);
         tiny_open(&a, &(tiny_options){.design = (*v)->name, .rotary = 1}, 3);
-        tiny_open(&b, &(tiny_options){.design = text, .rotary = 1}, 3);
+        tiny_open(&b, &(tiny_options){.design = name, .rotary = 1}, 3);
         if (!strcmp(o->name, "init")) { /* acts on the starting point */
           tiny_must(&a, adapter_init(&a.c, &a.a, &a.m, &a.l, 1), "init");
           tiny_must(&b, adapter_init(&b.c, &b.a, &b.m, &b.l, 1), "init");
         }
         tiny_forward(&a);
         tiny_forward(&b);
-        if (!memcmp(a.out, b.out, (size_t)a.n_out * sizeof(real))) fail_msg("%s changes nothing", text);
+        if (!memcmp(a.out, b.out, (size_t)a.n_out * sizeof(real))) fail_msg("%s changes nothing", name);
         tiny_close(&a);
         tiny_close(&b);
       }
@@ -330,10 +330,10 @@ static void test_design_names(void **state) {
   err e = {0};
   for (const char *const *d = tiny_designs(); *d; d++) {
     design a, b;
-    char text[DESIGN_TEXT];
+    char name[DESIGN_TEXT];
     assert_int_equal(design_parse(&e, *d, &a), OK);
-    design_print(&a, OPTION_TRAIN | OPTION_SAMPLE, text);
-    assert_int_equal(design_parse(&e, text, &b), OK);
+    design_print(&a, OPTION_TRAIN | OPTION_SAMPLE, name);
+    assert_int_equal(design_parse(&e, name, &b), OK);
     assert_memory_equal(&a, &b, sizeof a);
   }
   for (const design_alias *a = design_aliases(); a->name; a++) {
@@ -341,10 +341,10 @@ static void test_design_names(void **state) {
     assert_int_equal(design_parse(&e, a->name, &d), OK);
   }
   design d;
-  char text[DESIGN_TEXT];
+  char name[DESIGN_TEXT];
   assert_int_equal(design_parse(&e, "sequence:mask=none", &d), OK);
-  design_print(&d, OPTION_TRAIN, text);
-  assert_string_equal(text, "sequence:text_to_alpha=on");
+  design_print(&d, OPTION_TRAIN, name);
+  assert_string_equal(name, "sequence:text_to_alpha=on");
   assert_int_equal(design_parse(&e, "seqence", &d), E_CONFIG);
   assert_non_null(strstr(e.text, "did you mean 'sequence'?"));
   err_clear(&e);

@@ -1,7 +1,6 @@
 #include "base/hash.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 struct hash {
   EVP_MD_CTX *md;
@@ -72,8 +72,7 @@ int hash_file(err *e, const char *path, char hex[HASH_HEX]) {
   hex[0] = 0;
   TRY(mem_new(e, (int64_t)size, 1, "hash buffer", &piece));
   TRY(hash_open(e, &h));
-  fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) FAIL(e, E_IO, "%s: cannot open: %s", path, strerror(errno));
+  TRY(file_open(e, path, &fd));
   while ((got = read(fd, piece, size)) != 0) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) FAIL(e, E_IO, "%s: cannot read: %s", path, strerror(errno));

@@ -134,6 +134,11 @@ static int open_retry(const char *path, int flags, mode_t mode) {
   return fd;
 }
 
+int file_open(err *e, const char *path, int *fd) {
+  *fd = open_retry(path, O_RDONLY, 0);
+  return *fd < 0 ? io_fail(e, path, "open") : OK;
+}
+
 static ssize_t read_retry(int fd, void *p, size_t n) {
   ssize_t got;
   do got = read(fd, p, n);
@@ -162,8 +167,9 @@ int file_read(err *e, const char *path, size_t limit, char **out, size_t *n) {
   struct stat st;
   *out = NULL;
   *n = 0;
-  int fd = open_retry(path, O_RDONLY, 0);
-  if (fd < 0) return io_fail(e, path, "open");
+  int fd;
+  rc = file_open(e, path, &fd);
+  if (rc != OK) return rc;
   if (fstat(fd, &st) != 0) {
     rc = io_fail(e, path, "stat");
     goto out;

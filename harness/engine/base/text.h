@@ -28,6 +28,8 @@ void text_free(text *t);
 /* Length of the UTF-8 character at s (n > 0 bytes are there); 0 when it is malformed, overlong or a surrogate. */
 size_t utf8_length(const char *s, size_t n);
 
+/* A descriptor for reading, which the caller closes. E_IO names the path. */
+int file_open(err *e, const char *path, int *fd) TD_MUST_CHECK;
 /* Whole file into *out (zero-terminated, caller frees). Fails with E_IO naming the path, E_FORMAT above `limit`
  * bytes. */
 int file_read(err *e, const char *path, size_t limit, char **out, size_t *n) TD_MUST_CHECK;

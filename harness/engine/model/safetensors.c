@@ -1,7 +1,6 @@
 #include "model/safetensors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -409,9 +408,8 @@ int st_open(err *e, const char *path, st_file **out) {
   struct stat s;
   *out = NULL;
   TRY(new_file(e, path, &f));
-  do fd = open(path, O_RDONLY | O_CLOEXEC);
-  while (fd < 0 && errno == EINTR);
-  if (fd < 0 || fstat(fd, &s) != 0) FAIL(e, E_IO, "%s: cannot open: %s", path, strerror(errno));
+  TRY(file_open(e, path, &fd));
+  if (fstat(fd, &s) != 0) FAIL(e, E_IO, "%s: cannot stat: %s", path, strerror(errno));
   if (!S_ISREG(s.st_mode)) FAIL(e, E_IO, "%s: not a regular file", path);
   if (s.st_size < 8)
     FAIL(e, E_FORMAT, "%s: %lld bytes, a safetensors file has at least 8", path, (long long)s.st_size);

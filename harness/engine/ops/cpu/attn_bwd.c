@@ -22,6 +22,7 @@ typedef struct task {
   const attn_group *g;
   attn_head h;
   int64_t head;
+  int shared; /* the family has other groups: gradients of keys are added to what they left */
   real scale;
   scratch w;
 } task;
@@ -32,6 +33,11 @@ typedef struct key_block {
   attn_piece piece[ATTN_SPANS], kept[ATTN_SPANS]; /* kept: rows >= kv_from */
   int pieces, n_kept, first;
 } key_block;
+
+typedef struct query_tile {
+  int64_t at, m; /* position in the group's list, rows */
+  int first;
+} query_tile;
 
 static scratch carve(real *p) {
   scratch w;
@@ -89,12 +95,13 @@ static int load_queries(const task *t, int64_t q, int64_t m, attn_piece p[ATTN_S
   return pieces;
 }
 
-/* dst[keys n from `at`][pad] += tile^T rows, the tile's columns being the keys. */
-static void add_keys(const task *t, const attn_piece *p, int64_t m, const real *tile, const real *rows, real *dst) {
+/* dst[keys n from `at`][pad] = (add ? dst : 0) + tile^T rows, the tile's columns being the keys. */
+static void add_keys(const task *t, const attn_piece *p, query_tile q, const real *tile, const real *rows,
+                     real *dst) {
   const mul_kernels *u = t->h.s->mul;
   u->block(&(mul_block){.m = p->n,
                         .n = t->h.pad,
-                        .k = m,
+                        .k = q.m,
                         .a = tile + p->at,
                         .a_panel = u->mr,
                         .a_row = 1,
@@ -105,7 +112,7 @@ static void add_keys(const task *t, const attn_piece *p, int64_t m, const real *
                         .c = dst + p->at * t->h.pad,
                         .ldc = t->h.pad,
                         .alpha = 1,
-                        .add = 1});
+                        .add = !q.first});
 }
 
 static void query_gradient(const task *t, const key_block *b, int64_t m, const attn_piece *p, int pieces) {
@@ -131,13 +138,13 @@ static void query_gradient(const task *t, const key_block *b, int64_t m, const a
 }
 
 /* One tile of queries against one block of keys. */
-static void step(const task *t, const key_block *b, int64_t q, int64_t m) {
+static void step(const task *t, const key_block *b, query_tile q) {
   const scratch *w = &t->w;
   attn_piece p[ATTN_SPANS];
-  int pieces = load_queries(t, q, m, p);
-  attn_scores(&t->h, m, b->np, w->q, w->kt, w->s, LDS);
-  attn_scores(&t->h, m, b->np, w->g, w->vt, w->t, LDS);
-  t->h.s->attn->softmax_grad(&(softmax_grad_tile){.m = m,
+  int pieces = load_queries(t, q.at, q.m, p);
+  attn_scores(&t->h, q.m, b->np, w->q, w->kt, w->s, LDS);
+  attn_scores(&t->h, q.m, b->np, w->g, w->vt, w->t, LDS);
+  t->h.s->attn->softmax_grad(&(softmax_grad_tile){.m = q.m,
                                                   .nk = b->n,
                                                   .np = b->np,
                                                   .s = w->s,
@@ -148,10 +155,10 @@ static void step(const task *t, const key_block *b, int64_t q, int64_t m) {
                                                   .delta = w->delta,
                                                   .scale = t->scale});
   for (int i = 0; i < b->n_kept; i++) {
-    add_keys(t, &b->kept[i], m, w->s, w->g, w->dv);
-    add_keys(t, &b->kept[i], m, w->t, w->q, w->dk);
+    add_keys(t, &b->kept[i], q, w->s, w->g, w->dv);
+    add_keys(t, &b->kept[i], q, w->t, w->q, w->dk);
   }
-  query_gradient(t, b, m, p, pieces);
+  query_gradient(t, b, q.m, p, pieces);
 }
 
 static void fill_delta(const task *t) {
@@ -170,18 +177,21 @@ static void one_group(const task *t) {
   fill_delta(t);
   for (int64_t k = 0; k < keys; k += block) {
     key_block b = pack_keys(t, k, attn_min(block, keys - k));
-    for (int64_t j = 0; j < b.n * t->h.pad; j++) t->w.dk[j] = t->w.dv[j] = 0;
-    for (int64_t q = 0; q < rows; q += ATTN_Q) step(t, &b, q, attn_min(ATTN_Q, rows - q));
+    for (int64_t q = 0; q < rows; q += ATTN_Q) {
+      step(t, &b, (query_tile){.at = q, .m = attn_min(ATTN_Q, rows - q), .first = q == 0});
+    }
     for (int i = 0; i < b.n_kept; i++) {
       attn_piece p = b.kept[i];
       view dk = t->x->dk, dv = t->x->dv;
-      u->scatter(p.n, t->h.dim, t->h.pad, t->w.dk + p.at * t->h.pad, 1, 1, attn_at(dk, p.row, t->h.col), dk.ld);
-      u->scatter(p.n, t->h.dim, t->h.pad, t->w.dv + p.at * t->h.pad, 1, 1, attn_at(dv, p.row, t->h.col), dv.ld);
+      u->scatter(p.n, t->h.dim, t->h.pad, t->w.dk + p.at * t->h.pad, 1, t->shared, attn_at(dk, p.row, t->h.col),
+                 dk.ld);
+      u->scatter(p.n, t->h.dim, t->h.pad, t->w.dv + p.at * t->h.pad, 1, t->shared, attn_at(dv, p.row, t->h.col),
+                 dv.ld);
     }
   }
 }
 
-/* Zero first and then add: a key row may be seen by several groups of the family. */
+/* In a family of several groups: zero first and then add. */
 static void zero_keys(const task *t) {
   for (int i = 0; i < t->g->nk; i++) {
     for (int64_t r = kept_from(t->g->k[i].r0, t->g->k[i].r1, t->x->kv_from); r < t->g->k[i].r1; r++) {
@@ -215,7 +225,22 @@ static void find_families(const op_attn_bwd_args *x, int *family) {
   }
 }
 
-/* `family` NULL: all groups are one. Tasks go round the threads in the order families, heads. */
+/* One head of family f; `family` NULL: all groups are one. */
+static void one_family(task *t, const int *family, int f) {
+  int members = 0;
+  for (int g = f; g < t->x->n_groups; g++) members += !family || family[g] == f;
+  t->shared = members > 1;
+  for (int pass = t->shared ? 0 : 1; pass < 2; pass++) {
+    for (int g = f; g < t->x->n_groups; g++) {
+      if (family && family[g] != f) continue;
+      t->g = &t->x->groups[g];
+      if (pass == 0) zero_keys(t);
+      if (pass == 1) one_group(t);
+    }
+  }
+}
+
+/* Tasks go round the threads in the order families, heads. */
 static void walk(const cpu_state *s, const op_attn_bwd_args *x, const int *family, int thread, int threads) {
   int64_t heads = x->q.cols / x->dim, turn = 0;
   task t = {.x = x, .scale = (real)(1 / sqrt((double)x->dim)), .w = carve(cpu_work(s, thread))};
@@ -224,14 +249,7 @@ static void walk(const cpu_state *s, const op_attn_bwd_args *x, const int *famil
     for (t.head = 0; t.head < heads; t.head++) {
       if (turn++ % threads != thread) continue;
       t.h = attn_head_of(s, x->dim, t.head);
-      for (int pass = 0; pass < 2; pass++) {
-        for (int g = f; g < x->n_groups; g++) {
-          t.g = &x->groups[g];
-          if (family && family[g] != f) continue;
-          if (pass == 0) zero_keys(&t);
-          if (pass == 1) one_group(&t);
-        }
-      }
+      one_family(&t, family, f);
     }
   }
 }

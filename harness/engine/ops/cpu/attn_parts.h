@@ -11,7 +11,7 @@
 enum {
   ATTN_DIM = 128, /* widest head */
   ATTN_Q = 96,    /* query rows of a tile of scores: a multiple of every register tile's rows */
-  ATTN_PAD = 32,  /* keys of a block are padded to this: a multiple of every register tile's columns */
+  ATTN_PAD = 16,  /* keys of a block are padded to this: whole vectors at every level */
 };
 
 /* What turns q k into log2 units. */

@@ -22,7 +22,7 @@ struct epi_kernels {
   void (*scale)(int64_t m, int64_t n, real f, real *c, int64_t ldc);
 };
 
-/* One step of the online softmax over m rows of scores in log2 units. nk keys are real; `np` (a multiple of 32, at
+/* One step of the online softmax over m rows of scores in log2 units. nk keys are real; `np` (a multiple of 16, at
  * least nk) are there. On return s holds 2^(s + bias - max), zero for the padding; max and sum are brought up to
  * date; rescale is what earlier output rows must be multiplied with. With `first`, max, sum need no value before. */
 typedef struct softmax_tile {

@@ -22,10 +22,16 @@ TD_INLINE real fold_max(const real s[LANES]) {
   return FOLD(larger, s);
 }
 
+/* Rows lie a page or more apart, where the processor does not prefetch by itself. */
+enum { AHEAD = 8, LINE = 64 / (int)sizeof(real) };
+
 static void gather(int64_t n, int64_t dim, int64_t pad, const real *src, int64_t ld, real scale, real *dst) {
   for (int64_t i = 0; i < n; i++) {
     const real *restrict x = src + i * ld;
     real *restrict y = dst + i * pad;
+    if (i + AHEAD < n) {
+      for (int64_t c = 0; c < dim; c += LINE) __builtin_prefetch(x + AHEAD * ld + c);
+    }
 #pragma omp simd
     for (int64_t c = 0; c < dim; c++) y[c] = scale * x[c];
     for (int64_t c = dim; c < pad; c++) y[c] = 0;
@@ -58,23 +64,27 @@ static real dot(int64_t n, const real *a, const real *b) {
   return fold_sum(s);
 }
 
-/* Adds the bias (if any), marks the padding, returns the largest score. Two vectors at a time: the order of a maximum
- * does not matter, its latency does. */
+/* Adds the bias (if any), marks the padding, returns the largest score. Two vectors at a time, the last ones perhaps
+ * twice: the order of a maximum does not matter, its latency does. */
 static real row_max(int64_t nk, int64_t np, real *restrict s, const real *restrict bias) {
-  real m[2 * LANES];
+  real m[LANES], other[LANES];
   for (int64_t j = nk; j < np; j++) s[j] = R(-1e30);
   if (bias) {
 #pragma omp simd
     for (int64_t j = 0; j < np; j++) s[j] = s[j] + bias[j];
   }
 #pragma omp simd
-  for (int l = 0; l < 2 * LANES; l++) m[l] = s[l];
-  for (int64_t j = 2 * LANES; j < np; j += 2 * LANES) {
+  for (int l = 0; l < LANES; l++) m[l] = s[l];
 #pragma omp simd
-    for (int l = 0; l < 2 * LANES; l++) m[l] = larger(m[l], s[j + l]);
+  for (int l = 0; l < LANES; l++) other[l] = s[np - LANES + l];
+  for (int64_t j = LANES; j + 2 * LANES <= np; j += 2 * LANES) {
+#pragma omp simd
+    for (int l = 0; l < LANES; l++) m[l] = larger(m[l], s[j + l]);
+#pragma omp simd
+    for (int l = 0; l < LANES; l++) other[l] = larger(other[l], s[j + LANES + l]);
   }
 #pragma omp simd
-  for (int l = 0; l < LANES; l++) m[l] = larger(m[l], m[l + LANES]);
+  for (int l = 0; l < LANES; l++) m[l] = larger(m[l], other[l]);
   return fold_max(m);
 }
 

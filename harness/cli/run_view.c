@@ -1,0 +1,169 @@
+#include "cli/run_view.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define REDRAW 0.2 /* seconds */
+#define PULSE 60   /* seconds between lines when nothing changes, without a terminal */
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void run_view_open(run_view *v, const cli *c, int jobs) {
+  memset(v, 0, sizeof *v);
+  v->c = c;
+  v->live = cli_live() && !c->quiet;
+  v->began = v->shown = now();
+  v->jobs = jobs;
+}
+
+static void erase(run_view *v) {
+  if (v->lines) fprintf(stderr, "\033[%dA\033[J", v->lines);
+  v->lines = 0;
+}
+
+#define TIME_TEXT 32
+static void time_text(double s, char out[TIME_TEXT]) {
+  if (s < 90)
+    snprintf(out, 32, "%.0f s", s);
+  else if (s < 5400)
+    snprintf(out, 32, "%.0f min", s / 60);
+  else
+    snprintf(out, 32, "%d h %02d min", (int)(s / 3600) % 10000, (int)(s / 60) % 60);
+}
+
+/* From the mean time of finished cells of the same stage; a stage that has not finished a cell yet makes it a lower
+ * bound. */
+static void eta_text(const run_view *v, const run_event *e, char out[80]) {
+  double left = 0;
+  int unknown = 0, any = 0;
+  for (int s = 0; s < STAGE_COUNT; s++) {
+    double cells = (double)(e->plan_total[s] - e->plan_done[s]);
+    if (cells <= 0) continue;
+    any = 1;
+    for (int w = 0; w < v->jobs && w < RUN_VIEW_WORKERS; w++)
+      if (v->worker[w][0] && v->stage[w] == (stage)s) cells -= v->part[w] * (double)v->cells[w];
+    if (v->finished[s])
+      left += cells * v->spent[s] / (double)v->finished[s];
+    else
+      unknown = 1;
+  }
+  char t[32];
+  time_text(left / v->jobs, t);
+  if (!any || left <= 0)
+    out[0] = 0;
+  else
+    snprintf(out, 80, ", %s %s left", unknown ? "more than" : "about", t);
+}
+
+static void count_text(const run_view *v, const run_event *e, char out[320]) {
+  int n = 0;
+  char eta[80], spent[32];
+  out[0] = 0;
+  for (int s = 0; s < STAGE_COUNT; s++)
+    if (e->plan_total[s])
+      n += snprintf(out + n, 320 - (size_t)n, "%s%s %lld/%lld", n ? ", " : "", stage_name((stage)s),
+                    (long long)e->plan_done[s], (long long)e->plan_total[s]);
+  if (e->failed + e->blocked)
+    n += snprintf(out + n, 320 - (size_t)n, ", %lld failed, %lld blocked", (long long)e->failed,
+                  (long long)e->blocked);
+  eta_text(v, e, eta);
+  time_text(now() - v->began, spent);
+  snprintf(out + n, 320 - (size_t)n, " (%s%s)", spent, eta);
+}
+
+static void redraw(run_view *v, const run_event *e) {
+  char line[320];
+  int width = cli_columns(2);
+  if (width <= 0 || width > 300) width = 80;
+  erase(v);
+  count_text(v, e, line);
+  fprintf(stderr, "%.*s\n", width - 1, line);
+  v->lines = 1;
+  for (int w = 0; w < v->jobs && w < RUN_VIEW_WORKERS; w++) {
+    if (!v->worker[w][0]) continue;
+    fprintf(stderr, "  %.*s\n", width - 3, v->worker[w]);
+    v->lines++;
+  }
+  fflush(stderr);
+  v->shown = now();
+}
+
+static void describe(const run_event *e, char out[160]) {
+  const char *who = e->variant && e->variant[0] ? e->variant : "base model";
+  int n = snprintf(out, 160, "%-8s %s", stage_name(e->stage), e->stage == STAGE_PREPARE ? "clips" : who);
+  if (e->cells > 1) n += snprintf(out + n, 160 - (size_t)n, " x%lld", (long long)e->cells);
+  if (e->total) n += snprintf(out + n, 160 - (size_t)n, "  %lld/%lld", (long long)e->done, (long long)e->total);
+  if (isfinite(e->value)) n += snprintf(out + n, 160 - (size_t)n, "  loss %.4f", e->value);
+  if (e->total && e->done && e->seconds > 1) {
+    char t[32];
+    time_text(e->seconds * (double)(e->total - e->done) / (double)e->done, t);
+    snprintf(out + n, 160 - (size_t)n, "  %s left", t);
+  }
+}
+
+static void track(run_view *v, const run_event *e) {
+  int w = e->worker;
+  if (w < 0 || w >= RUN_VIEW_WORKERS) return;
+  if (e->kind == RUN_STARTED || e->kind == RUN_PROGRESS) {
+    describe(e, v->worker[w]);
+    v->stage[w] = e->stage;
+    v->cells[w] = e->cells;
+    v->part[w] = e->total ? (double)e->done / (double)e->total : 0;
+  } else if (e->kind == RUN_FINISHED || e->kind == RUN_FAILED || e->kind == RUN_RETRY) {
+    v->worker[w][0] = 0;
+    if (e->kind == RUN_FINISHED) {
+      v->spent[e->stage] += e->seconds;
+      v->finished[e->stage] += e->cells;
+    }
+  }
+}
+
+/* Lines that stay, on a terminal too. */
+static void say(run_view *v, const run_event *e) {
+  if (e->kind == RUN_FAILED) cli_warn("%s %s %.12s failed: %s", stage_name(e->stage), e->variant, e->key, e->text);
+  if (e->kind == RUN_RETRY)
+    cli_warn("%s %s %.12s will be tried again: %s", stage_name(e->stage), e->variant, e->key, e->text);
+  if (e->kind == RUN_WAITING) cli_note(v->c, "nothing left to take here; waiting for the other run of this study");
+  if (e->kind == RUN_STOPPING)
+    cli_note(v->c, "stopping: workers finish their step and save (Ctrl-C again: stop now)");
+}
+
+static void plain(run_view *v, const run_event *e) {
+  char line[320];
+  double t = now();
+  int change = e->kind == RUN_STARTED && (e->stage <= STAGE_TRAIN);
+  if (change) {
+    describe(e, line);
+    cli_note(v->c, "%s", line);
+  }
+  int due = e->kind == RUN_BEGIN || e->kind == RUN_END || t - v->shown > PULSE ||
+            (e->kind == RUN_FINISHED && t - v->shown > 5);
+  if (!due) return;
+  count_text(v, e, line);
+  cli_note(v->c, "%s", line);
+  v->shown = t;
+}
+
+void run_view_event(void *user, const run_event *e) {
+  run_view *v = user;
+  track(v, e);
+  int stays = e->kind == RUN_FAILED || e->kind == RUN_RETRY || e->kind == RUN_WAITING || e->kind == RUN_STOPPING;
+  if (stays) {
+    erase(v);
+    say(v, e);
+  }
+  if (!v->live)
+    plain(v, e);
+  else if (e->kind != RUN_PROGRESS || now() - v->shown > REDRAW)
+    redraw(v, e);
+}
+
+void run_view_close(run_view *v) {
+  if (v->live) erase(v);
+}

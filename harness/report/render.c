@@ -1,0 +1,117 @@
+#include "report/render.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void render_number(double v, int decimals, int plus, char out[32]) {
+  if (v == 0 || !isfinite(v)) {
+    snprintf(out, 32, "%s", v == 0 ? "0" : isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
+    return;
+  }
+  if (fabs(v) >= 1e12) {
+    snprintf(out, 32, plus ? "%+.6g" : "%.6g", v);
+    return;
+  }
+  snprintf(out, 32, plus ? "%+.*f" : "%.*f", decimals, v);
+  if (strpbrk(out, "123456789")) return;
+  memmove(out, out + strspn(out, "+-"), strlen(out + strspn(out, "+-")) + 1);
+}
+
+void render_letter(int note, char out[8]) {
+  if (note < 26) {
+    snprintf(out, 8, "%c", 'a' + note);
+  } else {
+    snprintf(out, 8, "%c%c", 'a' + note / 26 % 27 - 1, 'a' + note % 26);
+  }
+}
+
+void render_letters(const int *note, int n, char out[40]) {
+  char one[8];
+  size_t at = 0;
+  out[0] = 0;
+  for (int i = 0; i < n && i < TABLE_NOTES; i++) {
+    render_letter(note[i], one);
+    at += (size_t)snprintf(out + at, 40 - at, "%s%s", i ? "," : "", one);
+  }
+}
+
+void render_value(const table_cell *c, int decimals, char out[32]) {
+  switch (c->state) {
+  case TABLE_VALUE:
+  case TABLE_NOT_FINITE: render_number(c->mean, decimals, 0, out); break;
+  case TABLE_UNDEFINED: snprintf(out, 32, "n/a"); break;
+  default: snprintf(out, 32, "\xe2\x80\x94"); break;
+  }
+}
+
+void render_difference(const table_difference *d, int decimals, char out[112]) {
+  char mean[32], lo[32], hi[32];
+  out[0] = 0;
+  if (!d->used) return;
+  render_number(d->mean, decimals, 1, mean);
+  render_number(d->lo, decimals, 1, lo);
+  render_number(d->hi, decimals, 1, hi);
+  snprintf(out, 112, "%s [%s, %s]", mean, lo, hi);
+}
+
+void render_n(const table_row *r, char out[112]) {
+  int n = snprintf(out, 112, "%lldx%lldx%lld", (long long)r->trains, (long long)r->prompts, (long long)r->samples);
+  /* a matrix with holes, or clips that are not there */
+  if (r->scored < r->planned || r->planned < r->trains * r->prompts * r->samples)
+    snprintf(out + n, (size_t)(112 - n), ", %lld of %lld", (long long)r->scored, (long long)r->planned);
+}
+
+const char *render_state(table_state s) {
+  static const char *const name[] = {"value", "not_finite", "undefined", "missing", "excluded"};
+  return name[s];
+}
+
+const char *render_arrow(metric_direction d) {
+  return d == METRIC_UP ? "\xe2\x86\x91" : d == METRIC_DOWN ? "\xe2\x86\x93" : "";
+}
+
+const char *render_direction(metric_direction d) {
+  return d == METRIC_UP ? "up" : d == METRIC_DOWN ? "down" : "none";
+}
+
+void render_p(double p, char out[32]) {
+  if (isnan(p)) {
+    snprintf(out, 32, "n/a");
+  } else if (p < 0.0001) {
+    snprintf(out, 32, "<0.0001");
+  } else {
+    snprintf(out, 32, "%.2g", p);
+  }
+}
+
+int render_has_best(const table *t) {
+  for (int64_t i = 0; i < t->n_rows * t->n_columns; i++)
+    if (t->cells[i].best) return 1;
+  return 0;
+}
+
+static const struct {
+  const char *word;
+  table_renderer *render;
+} formats[TABLE_FORMATS] = {
+    [TABLE_TERMINAL] = {"terminal", render_terminal},
+    [TABLE_MARKDOWN] = {"md", render_markdown},
+    [TABLE_CSV] = {"csv", render_csv},
+    [TABLE_JSON] = {"json", render_json},
+};
+
+int table_format_of(err *e, const char *word, table_format *out) {
+  for (int i = 0; i < TABLE_FORMATS; i++)
+    if (strcmp(word, formats[i].word) == 0) {
+      *out = (table_format)i;
+      return OK;
+    }
+  return err_set(e, E_ARG, "unknown format '%.40s' (known: terminal, md, csv, json)", word);
+}
+
+int table_render(err *e, const table *t, table_format f, const table_style *style, text *out) {
+  if ((unsigned)f >= TABLE_FORMATS) return err_set(e, E_ARG, "unknown table format %d", (int)f);
+  int rc = formats[f].render(e, t, style, out);
+  return rc == OK ? text_ok(out, e) : rc;
+}

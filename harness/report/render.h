@@ -1,0 +1,31 @@
+/* What the renderers of a table share. */
+#ifndef TD_REPORT_RENDER_H
+#define TD_REPORT_RENDER_H
+
+#include "report/table.h"
+
+/* Appends one format. */
+typedef int table_renderer(err *e, const table *t, const table_style *style, text *out);
+table_renderer render_terminal, render_markdown, render_csv, render_json;
+
+/* `decimals` digits; exactly 0 is "0", and a rounded 0 has no sign; nan, inf, -inf. `plus`: positive numbers have a
+ * sign. */
+void render_number(double v, int decimals, int plus, char out[32]);
+/* a .. z, aa .. */
+void render_letter(int note, char out[8]);
+/* "a,b", or "". */
+void render_letters(const int *note, int n, char out[40]);
+/* Value of a cell without marks: a number, a dash, "n/a". */
+void render_value(const table_cell *c, int decimals, char out[32]);
+/* "-0.025 [-0.043, -0.006]", or "" when there is nothing to compare. */
+void render_difference(const table_difference *d, int decimals, char out[112]);
+/* n as train seeds x prompts x sample seeds, with what is scored when that is less: "1x8x2, 13 of 16". */
+void render_n(const table_row *r, char out[112]);
+const char *render_state(table_state s);
+const char *render_arrow(metric_direction d);     /* UTF-8, or "" */
+const char *render_direction(metric_direction d); /* "up", "down", "none" */
+/* p-value, two digits. */
+void render_p(double p, char out[32]);
+int render_has_best(const table *t);
+
+#endif

@@ -1,0 +1,144 @@
+/* The result table: rows are the variants of a study in its order, columns its metrics, primary ones first. One
+ * model, built once from scores and statistics, and a renderer for each format.
+ *
+ * A cell is the mean over prompts of the clips that have a score, and the paired difference to the reference variant
+ * with its clustered bootstrap interval (harness/stats). Nothing is left out in silence: missing, undefined, excluded
+ * and retried clips, and everything a mean averages over, are footnotes. */
+#ifndef TD_REPORT_TABLE_H
+#define TD_REPORT_TABLE_H
+
+#include "base/text.h"
+#include "metrics/metric.h"
+#include "stats/stats.h"
+#include "store/query.h"
+
+typedef struct table_metric {
+  const char *id;
+  int64_t version;
+  metric_direction direction;
+  const char *unit; /* NULL or "": none */
+  int primary;
+} table_metric;
+
+/* One clip that the study wants. SEED_NONE and NULL where an axis does not apply. */
+typedef struct table_point {
+  int64_t row;
+  const char *prompt;
+  int64_t train_seed, sample_seed;
+} table_point;
+
+typedef struct table_excluded {
+  int64_t row;
+  const char *reason; /* NULL: none given */
+} table_excluded;
+
+typedef struct table_wish {
+  int64_t metric, row, against;
+} table_wish;
+
+/* Everything is borrowed and only read. */
+typedef struct table_input {
+  const char *study, *spec_sha256;
+  const char *stored_sha256; /* of the study the scores were computed for; NULL: the same */
+  const char *const *rows;   /* names of variants */
+  int64_t n_rows, reference; /* reference: index of a row, -1: no differences */
+  const table_metric *metrics;
+  int64_t n_metrics;
+  const table_point *points;
+  int64_t n_points;
+  const store_score *scores; /* of other variants, metrics or versions: ignored, versions with a note */
+  int64_t n_scores;
+  const store_cell_row *missing; /* score cells that are not done, for the reasons */
+  int64_t n_missing;
+  const table_excluded *excluded;
+  int64_t n_excluded;
+  const store_fact *retried; /* text: variant */
+  int64_t n_retried;
+  const store_fact *builds;
+  int64_t n_builds;
+  const table_wish *contrasts; /* declared comparisons, a family of their own */
+  int64_t n_contrasts;
+  stats_options stats;
+} table_input;
+
+typedef enum table_state {
+  TABLE_VALUE,
+  TABLE_NOT_FINITE, /* a score is NaN or infinite, so the mean is */
+  TABLE_UNDEFINED,  /* no clip has a defined score */
+  TABLE_MISSING,    /* no clip has been scored */
+  TABLE_EXCLUDED,   /* the study excludes the whole row */
+} table_state;
+
+/* A comparison; used = 0: nothing else is defined. */
+typedef struct table_difference {
+  int64_t pairs, used;
+  double mean, lo, hi, p, p_holm; /* p_holm NaN outside a family */
+} table_difference;
+
+#define TABLE_NOTES 4 /* most footnotes of one cell or row */
+
+typedef struct table_cell {
+  table_state state;
+  double mean;
+  int64_t defined, undefined, missing; /* clips */
+  table_difference to_reference;
+  int best;                       /* better than the runner-up, and the interval of their difference excludes 0 */
+  int note[TABLE_NOTES], n_notes; /* indices into table.notes */
+} table_cell;
+
+typedef struct table_row {
+  char *name;
+  int64_t trains, prompts, samples; /* seeds x prompts x samples of the row */
+  int64_t planned, scored;          /* clips */
+  int reference, retried;
+  int note[TABLE_NOTES], n_notes;
+} table_row;
+
+typedef struct table_column {
+  char *id, *unit;
+  int64_t version;
+  metric_direction direction;
+  int primary;
+  int decimals; /* from the narrowest interval of the column */
+} table_column;
+
+typedef struct table_contrast {
+  int64_t metric, row, against;
+  table_difference d;
+} table_contrast;
+
+typedef struct table {
+  char *study, *spec_sha256;
+  double level; /* of the intervals */
+  int64_t reference;
+  table_row *rows;
+  int64_t n_rows;
+  table_column *columns;
+  int64_t n_columns;
+  table_cell *cells; /* [n_rows][n_columns] */
+  table_contrast *contrasts;
+  int64_t n_contrasts;
+  char **notes; /* referred to by letter: a, b... */
+  int64_t n_notes, notes_cap;
+  char **remarks; /* about the whole table */
+  int64_t n_remarks, remarks_cap;
+  char **builds;
+  int64_t n_builds;
+} table;
+
+int table_build(err *e, const table_input *in, table **out) TD_MUST_CHECK;
+void table_free(table *t);
+
+typedef enum table_format { TABLE_TERMINAL, TABLE_MARKDOWN, TABLE_CSV, TABLE_JSON, TABLE_FORMATS } table_format;
+/* "terminal", "md", "csv", "json". E_ARG lists them. */
+int table_format_of(err *e, const char *word, table_format *out) TD_MUST_CHECK;
+
+typedef struct table_style {
+  int width;  /* columns of the terminal; 0: unlimited */
+  int colour; /* escape sequences for bold and dim; marks are there in any case */
+} table_style;
+
+/* Appends the table to `out`. The same table gives the same bytes: no clock, no locale. */
+int table_render(err *e, const table *t, table_format f, const table_style *style, text *out) TD_MUST_CHECK;
+
+#endif
