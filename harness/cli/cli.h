@@ -84,7 +84,8 @@ typedef struct cli_verb {
 
 struct cli {
   const cli_verb *verb;
-  const char *program;
+  int argc; /* the whole command line, for records */
+  char **argv;
   err err;
   cli_list words; /* positional arguments */
   /* shared options */
