@@ -35,7 +35,7 @@ static int demo(cli *c, const void *args) {
   if (sum.stopped_by) goto out;
   TRY(table_of_study(c, &l, c->json ? TABLE_JSON : TABLE_TERMINAL));
   cli_note(c, "clips and scores are in %s; try `%s table demo`, `%s status demo`, `%s run ablation`", c->results,
-           c->program, c->program, c->program);
+           c->argv[0], c->argv[0], c->argv[0]);
 out:
   loaded_study_close(&l);
   c->words = (cli_list){0};
