@@ -347,7 +347,7 @@ out:
 
 const cli_verb verb_pretrain = {
     .name = "pretrain",
-    .group = "studies",
+    .group = "models",
     .help = "train a base model from scratch on the procedural world",
     .usage = "CONFIG --out FILE",
     .about =
