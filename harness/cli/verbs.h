@@ -9,6 +9,11 @@ extern const cli_verb verb_doctor;
 extern const cli_verb verb_demo;
 extern const cli_verb verb_forward;
 extern const cli_verb verb_run;
+extern const cli_verb verb_sheet;
+extern const cli_verb verb_show;
+extern const cli_verb verb_sql;
+extern const cli_verb verb_status;
+extern const cli_verb verb_table;
 extern const cli_verb verb_version;
 
 #endif

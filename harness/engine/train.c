@@ -482,7 +482,8 @@ static int train_step(trainer *r, double *grad_norm) {
   TRY(read_scalar(r, 0, &loss));
   TRY(read_scalar(r, 1, &square));
   if (!isfinite(loss) || !isfinite(square))
-    FAIL(&r->c->err, E_NAN, "step %lld: loss %g, gradient norm %g", (long long)r->step, loss, sqrt(square));
+    FAIL(&r->c->err, E_NAN, "step %lld: loss %g, gradient norm %g", (long long)r->step, fabs(loss),
+         fabs(sqrt(square)));
   *grad_norm = sqrt(square);
   r->losses[r->step] = (float)loss;
   TRY(update(r, *grad_norm));

@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/build.h"
 #include "base/hash.h"
 #include "base/text.h"
 

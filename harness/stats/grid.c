@@ -137,6 +137,39 @@ out:
   return rc;
 }
 
+static int draw_level(err *e, const stats_bootstrap *b, unsigned level, int64_t per_replicate, int64_t below,
+                      int32_t **out) {
+  int64_t n = b->replicates * per_replicate;
+  if (below > INT32_MAX) return err_set(e, E_ARG, "bootstrap: too many places");
+  int rc = mem_new(e, n, sizeof **out, "bootstrap draws", out);
+  rng r = {.seed = b->seed, .stream = RNG_BOOTSTRAP, .sub = level};
+  for (int64_t i = 0; rc == OK && i < n; i++) (*out)[i] = (int32_t)rng_below(r, (uint64_t)i, (uint64_t)below);
+  return rc;
+}
+
+int stats_draw(err *e, const stats_grid *shape, const stats_bootstrap *b, stats_draws *out) {
+  int rc = OK;
+  *out = (stats_draws){0};
+  TRY(draw_level(e, b, STATS_TRAINS, shape->trains, shape->trains, &out->trains));
+  TRY(draw_level(e, b, STATS_PROMPTS, shape->prompts, shape->prompts, &out->prompts));
+  TRY(draw_level(e, b, STATS_SAMPLES, stats_cells(shape), shape->samples, &out->samples));
+  return OK;
+out:
+  stats_draws_free(out);
+  return rc;
+}
+
+void stats_use_draws(const stats_draws *d, stats_bootstrap *b) {
+  b->trains = d->trains;
+  b->prompts = d->prompts;
+  b->samples = d->samples;
+}
+
+void stats_draws_free(stats_draws *d) {
+  free(d->trains), free(d->prompts), free(d->samples);
+  *d = (stats_draws){0};
+}
+
 void stats_interval(double *x, int64_t n, double level, double *lo, double *hi) {
   stats_sort(x, n);
   *lo = stats_quantile(x, n, (1 - level) / 2);

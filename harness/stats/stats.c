@@ -133,20 +133,30 @@ out:
   return rc;
 }
 
-static double flip_some(const double *d, int64_t n, double limit, int64_t flips, uint64_t seed) {
+/* Eight values at a time: their 256 signed sums are tabled, bit for bit as the random words choose them. */
+static int flip_some(err *e, const double *d, int64_t n, double limit, int64_t flips, uint64_t seed, double *p) {
   rng r = {.seed = seed, .stream = RNG_BOOTSTRAP, .sub = 8}; /* below 8: the bootstrap's levels */
-  uint64_t words = (uint64_t)(n + 31) / 32;
-  int64_t hits = 0;
-  for (int64_t b = 0; b < flips; b++) {
-    double sum = 0;
-    uint32_t bits = 0;
-    for (int64_t i = 0; i < n; i++) {
-      if (i % 32 == 0) bits = rng_u32(r, (uint64_t)b * words + (uint64_t)i / 32);
-      sum += bits >> (i % 32) & 1 ? -d[i] : d[i];
-    }
-    hits += fabs(sum) >= limit;
+  int64_t words = (n + 31) / 32, bytes = (n + 7) / 8, hits = 0;
+  double(*sum)[256] = NULL;
+  int rc = mem_new(e, bytes, sizeof *sum, "sign flips", &sum);
+  if (rc != OK) return rc;
+  for (int64_t k = 0; k < bytes; k++) {
+    int m = n - 8 * k < 8 ? (int)(n - 8 * k) : 8;
+    signed_sums(d + 8 * k, m, sum[k]);
+    for (int i = 1 << m; i < 256; i++) sum[k][i] = sum[k][i & ((1 << m) - 1)]; /* bits beyond the last value */
   }
-  return (double)(1 + hits) / (double)(1 + flips);
+  for (int64_t b = 0; b < flips; b++) {
+    double total = 0;
+    uint32_t bits = 0;
+    for (int64_t k = 0; k < bytes; k++) {
+      if (k % 4 == 0) bits = rng_u32(r, (uint64_t)(b * words + k / 4));
+      total += sum[k][bits >> (k % 4 * 8) & 255];
+    }
+    hits += fabs(total) >= limit;
+  }
+  *p = (double)(1 + hits) / (double)(1 + flips);
+  free(sum);
+  return OK;
 }
 
 int stats_sign_flip(err *e, const double *d, int64_t n, int64_t flips, uint64_t seed, stats_test *out) {
@@ -159,6 +169,5 @@ int stats_sign_flip(err *e, const double *d, int64_t n, int64_t flips, uint64_t 
   *out = (stats_test){.exact = n <= STATS_EXACT};
   out->floor = out->exact ? ldexp(1, 1 - (int)n) : 1 / (double)(1 + flips);
   if (out->exact) return flip_all(e, d, (int)n, limit, &out->p);
-  out->p = flip_some(d, n, limit, flips, seed);
-  return OK;
+  return flip_some(e, d, n, limit, flips, seed, &out->p);
 }

@@ -79,6 +79,15 @@ typedef struct stats_bootstrap {
   const int32_t *trains, *prompts, *samples;
 } stats_bootstrap;
 
+/* The generator's draws of a bootstrap over grids of one shape, made once for many comparisons. They fit only grids
+ * whose every prompt has a defined cell; with them stats_resample gives the same bits as without. */
+typedef struct stats_draws {
+  int32_t *trains, *prompts, *samples;
+} stats_draws;
+int stats_draw(err *e, const stats_grid *shape, const stats_bootstrap *b, stats_draws *out) TD_MUST_CHECK;
+void stats_use_draws(const stats_draws *d, stats_bootstrap *b);
+void stats_draws_free(stats_draws *d);
+
 /* Means of the replicates into out[0 .. *n - 1]; replicates whose draws hit no defined cell are left out. */
 int stats_resample(err *e, const stats_grid *g, const stats_bootstrap *b, double *out, int64_t *n) TD_MUST_CHECK;
 /* Percentile interval; sorts x. n > 0. */

@@ -12,6 +12,8 @@
 
 /* --- claiming -------------------------------------------------------------------------------------------------- */
 
+/* A named owner is known to be dead with all its workers: that says nothing about the cells, so it costs no try. A
+ * lease that merely expired may well be the cell's own doing. */
 static int reap(store *s, err *e, const char *owner, int64_t now_ms, int64_t *n) {
   stmt q = {0};
   int rc = OK;
@@ -26,7 +28,8 @@ static int reap(store *s, err *e, const char *owner, int64_t now_ms, int64_t *n)
   TRY(stmt_run(&q));
   stmt_close(&q);
   TRY(stmt_open(&q, s, e,
-                "UPDATE cell SET state=iif(tries<max_tries, 'ready', 'failed'), lease_owner=NULL, lease_until_ms=NULL"
+                "UPDATE cell SET state=iif(?2 IS NOT NULL OR tries<max_tries, 'ready', 'failed'),"
+                " tries=tries-(?2 IS NOT NULL), lease_owner=NULL, lease_until_ms=NULL"
                 " WHERE state='running' AND iif(?2 IS NULL, lease_until_ms<?1, lease_owner=?2)"));
   stmt_int(&q, now_ms);
   stmt_text(&q, owner);
@@ -432,7 +435,8 @@ out:
 int store_fail(store *s, err *e, int64_t attempt_id, const store_failure *f, int *retry) {
   char key[STORE_KEY];
   int preempted = strcmp(f->fail_class, "preempted") == 0;
-  int may = preempted || strcmp(f->fail_class, "io") == 0 || strcmp(f->fail_class, "timeout") == 0;
+  int may = preempted || strcmp(f->fail_class, "io") == 0 || strcmp(f->fail_class, "timeout") == 0 ||
+            strcmp(f->fail_class, "signal") == 0;
   int rc = db_begin(s, e);
   if (rc != OK) return rc;
   TRY(attempt_key(s, e, attempt_id, key));

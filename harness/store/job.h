@@ -2,7 +2,7 @@
  *
  *   waiting -> ready -> running -> done
  *                ^         |-----> failed   (and everything downstream: blocked)
- *                +---------+  lost lease, preemption, io or timeout, while tries < max_tries
+ *                +---------+  lost lease, preemption, io, timeout or signal, while tries < max_tries
  *
  * A claim starts an attempt. An attempt ends once: done, failed, lost or cancelled; ending it a second time is
  * E_STORE and changes nothing, so a worker that lost its lease cannot overwrite its successor. */
@@ -96,12 +96,13 @@ typedef struct store_failure {
   int64_t retry_after_ms; /* a retried cell is not claimed before now_ms + this */
 } store_failure;
 
-/* preempted: ready again, does not count as a try. io, timeout: ready again while tries < max_tries. Everything else,
- * and the last try: the cell is failed and everything downstream of it blocked. *retry tells which. */
+/* preempted: ready again, does not count as a try. io, timeout, signal: ready again while tries < max_tries.
+ * Everything else, and the last try: the cell is failed and everything downstream of it blocked. *retry tells which.
+ */
 int store_fail(store *s, err *e, int64_t attempt_id, const store_failure *f, int *retry) TD_MUST_CHECK;
 /* The user stopped it: the cell is ready again and the try does not count. */
 int store_cancel(store *s, err *e, int64_t attempt_id, int64_t now_ms) TD_MUST_CHECK;
-/* Gives up leases that expired before now_ms, or all leases of `owner` (a worker known to be dead). */
+/* Gives up leases that expired before now_ms, or all leases of `owner` (a runner known to be dead; costs no try). */
 int store_reap(store *s, err *e, const char *owner, int64_t now_ms, int64_t *n) TD_MUST_CHECK;
 
 /* Failed cells (of the study, or of any when 0; only `key` when given) become ready again with a fresh count of

@@ -1,8 +1,9 @@
 #include "store/db.h"
 
-/* spec/harness.md 9 with four additions: the stage 'pretrain'; the reason of an undefined measure, in measure and
- * v_score; the index cell_input_up, because promotion and blocking walk inputs downstream; the views v_missing and
- * v_cost. An array of statements, since a portable string literal ends at 4095 bytes. */
+/* spec/harness.md 9 with these additions: the stage 'pretrain'; the reason of an undefined measure, in measure and
+ * v_score; the index cell_input_up, because promotion and blocking walk inputs downstream; the index study_cell_key,
+ * because a cell is asked for its studies; the views v_missing and v_cost. An array of statements, since a portable
+ * string literal ends at 4095 bytes. */
 const char *const db_schema[] = {
     "CREATE TABLE study("
     "  study_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -33,6 +34,7 @@ const char *const db_schema[] = {
     "  variant TEXT NOT NULL, train_seed INTEGER, sample_seed INTEGER, prompt_id TEXT REFERENCES prompt(prompt_id),"
     "  axes_json TEXT NOT NULL, PRIMARY KEY(study_id, key)) STRICT, WITHOUT ROWID",
     "CREATE INDEX study_cell_variant ON study_cell(study_id, variant, prompt_id, train_seed, sample_seed)",
+    "CREATE INDEX study_cell_key ON study_cell(key)",
 
     "CREATE TABLE build("
     "  build_id TEXT PRIMARY KEY, git_sha TEXT, git_dirty INTEGER NOT NULL CHECK(git_dirty IN(0,1)),"

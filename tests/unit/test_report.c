@@ -10,10 +10,18 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/hash.h"
 #include "base/json.h"
+#include "media/video.h"
+#include "report/contact.h"
 #include "report/render.h"
+#include "report/study_table.h"
 #include "report/table.h"
 #include "report/width.h"
+#include "scratch.h"
+#include "store/job.h"
+#include "store/object.h"
+#include "store/register.h"
 
 static err err0;
 #define GOOD(call)                                                                                                   \
@@ -177,6 +185,9 @@ static void test_model(void **state) {
   const table_difference *d = &cell(t, 1, 0)->to_reference;
   assert_true(d->lo < d->mean && d->mean < d->hi && d->hi < 0);
   assert_true(d->p > 0 && d->p <= d->p_holm && d->p_holm <= 1);
+  /* four rows beside the reference, two primary metrics; the undefined comparison counts, the excluded row does not
+   */
+  assert_true(d->p == 2.0 / 256 && d->p_holm == 8 * d->p);
   assert_true(isnan(cell(t, 1, 3)->to_reference.p_holm)); /* not primary: no family */
   /* states */
   assert_int_equal(cell(t, 3, 0)->state, TABLE_UNDEFINED);
@@ -323,6 +334,27 @@ static void test_nothing_yet(void **state) {
   d.in.n_rows = 0;
   assert_int_equal(table_build(&err0, &d.in, &t), E_ARG);
   assert_null(t);
+}
+
+/* Draws made once for all comparisons, or anew for each: the same bits. */
+static void test_draws(void **state) {
+  (void)state;
+  double v[3 * 2 * 4], lo[2], hi[2], mean[2];
+  for (int i = 0; i < 24; i++) v[i] = jitter(i, 1, i / 8, i % 3);
+  stats_grid g = {3, 2, 4, v, NULL}, zero = {3, 2, 4, (double[24]){0}, NULL};
+  stats_options o = stats_defaults(7);
+  stats_comparison c;
+  stats_draws d;
+  GOOD(stats_draw(&err0, &g, &o.bootstrap, &d));
+  for (int i = 0; i < 2; i++) {
+    GOOD(stats_compare(&err0, &g, &zero, &o, &c));
+    lo[i] = c.lo, hi[i] = c.hi, mean[i] = c.mean;
+    stats_use_draws(&d, &o.bootstrap);
+  }
+  stats_draws_free(&d);
+  assert_true(lo[0] < mean[0] && mean[0] < hi[0]);
+  assert_memory_equal(&lo[0], &lo[1], sizeof lo[0]);
+  assert_memory_equal(&hi[0], &hi[1], sizeof hi[0]);
 }
 
 /* --- formats --------------------------------------------------------------------------------------------------- */
@@ -509,12 +541,209 @@ static void test_width(void **state) {
   }
 }
 
+/* --- contact sheets -------------------------------------------------------------------------------------------- */
+
+static void make_clip(clip *c, int alpha, clip_colour colour) {
+  GOOD(clip_new(&err0, 5, 16, 24, alpha, c));
+  c->colour = colour;
+  c->fps = 8;
+  int64_t n = (int64_t)c->frames * c->height * c->width;
+  for (int64_t i = 0; i < n; i++) {
+    for (int k = 0; k < 3; k++) c->rgb[3 * i + k] = (float)((i * 7 + k * 50) % 256) / 255;
+    if (alpha) c->alpha[i] = (float)(i % 5) / 4;
+  }
+}
+
+static void test_checker(void **state) {
+  (void)state;
+  clip c;
+  make_clip(&c, 1, CLIP_STRAIGHT);
+  float over[16 * 24 * 3];
+  for (int i = 0; i < 16 * 24 * 3; i++) over[i] = NAN;
+  contact_over_checker(&c, 1, 2, over);
+  const int64_t at = 16 * 24; /* first pixel of frame 1 */
+  assert_true(fabsf(over[0] - (c.alpha[at] * c.rgb[3 * at] + (1 - c.alpha[at]) * .85f)) < 1e-6f);
+  assert_true(fabsf(over[3 * 2 + 1] - (c.alpha[at + 2] * c.rgb[3 * (at + 2) + 1] + (1 - c.alpha[at + 2]) * .6f)) <
+              1e-6f);
+  for (int i = 0; i < 16 * 24 * 3; i++)
+    if (isnan(over[i])) fail();
+  c.colour = CLIP_PREMULTIPLIED;
+  contact_over_checker(&c, 1, 2, over);
+  assert_true(fabsf(over[0] - (c.rgb[3 * at] + (1 - c.alpha[at]) * .85f)) < 1e-6f);
+  clip_free(&c);
+}
+
+static void test_contact(void **state) {
+  (void)state;
+  scratch_open();
+  clip a, b;
+  make_clip(&a, 1, CLIP_DECODED);
+  make_clip(&b, 0, CLIP_DECODED);
+  const clip *clips[4] = {&a, NULL, &b, &a};
+  const char *rows[] = {"ours", "base | \xc3\xa9"}, *columns[] = {"solid red circle", "a prompt / with \"things\""};
+  contact_input in = {rows, columns, 2, 2, clips, 3, 1, CONTACT_ALL};
+  const char *path = scratch_path(0, "sheet.png"), *again = scratch_path(1, "again.png");
+  char x[HASH_HEX], y[HASH_HEX];
+  GOOD(contact_write(&err0, &in, path));
+  GOOD(contact_write(&err0, &in, again));
+  GOOD(hash_file(&err0, path, x));
+  GOOD(hash_file(&err0, again, y));
+  assert_string_equal(x, y);
+  clip png;
+  GOOD(video_read(&err0, path, NULL, &png));
+  assert_true(png.width > 6 * 24 && png.height > 6 * 16);
+  /* the picture's lower right tile is the last frame of `a` over the checker */
+  float over[16 * 24 * 3];
+  contact_over_checker(&a, 4, 2, over);
+  int found = 0;
+  for (int oy = 0; oy <= 2 && !found; oy++)
+    for (int ox = 0; ox <= 2 && !found; ox++) {
+      int y0 = png.height - 16 - oy, x0 = png.width - 24 - ox, same = 1;
+      for (int i = 0; i < 16 * 24 && same; i++)
+        for (int k = 0; k < 3; k++) {
+          float got = png.rgb[3 * ((y0 + i / 24) * png.width + x0 + i % 24) + k];
+          same = same && fabsf(got - over[3 * i + k]) < .003f;
+        }
+      found = same;
+    }
+  assert_true(found);
+  clip_free(&png);
+  in.frames = 1;
+  in.planes = CONTACT_ALPHA;
+  GOOD(contact_write(&err0, &in, path));
+  clips[0] = clips[2] = clips[3] = NULL;
+  err0 = (err){0};
+  assert_int_equal(contact_write(&err0, &in, path), E_ARG);
+  clip_free(&a);
+  clip_free(&b);
+  make_clip(&a, 1, CLIP_DECODED);
+  GOOD(clip_new(&err0, 5, 8, 8, 1, &b));
+  clips[0] = &a, clips[1] = &b;
+  err0 = (err){0};
+  assert_int_equal(contact_write(&err0, &in, path), E_SHAPE);
+  clip_free(&a);
+  clip_free(&b);
+  scratch_close();
+}
+
+/* --- a study, from its file through a store to its table ------------------------------------------------------- */
+
+static int sha_of_path(void *user, err *e, const char *path, char hex[HASH_HEX]) {
+  (void)user;
+  return hash_bytes(e, path, strlen(path), hex);
+}
+
+/* Stands in for the stages: a clip for a sample, numbers for a score. */
+static void do_job(store *s, const study *st, const store_job *j) {
+  store_artifact a = {"clip", "clip", "", 0, NULL};
+  store_measure m[16] = {{0}};
+  char sha[HASH_HEX], path[STORE_PATH];
+  store_result r = {.usage = {-1, -1, -1, -1}, .now_ms = 2};
+  if (j->stage == STAGE_SAMPLE) {
+    clip c;
+    make_clip(&c, 1, CLIP_DECODED);
+    c.rgb[0] = (float)(j->attempt_id % 200) / 255;
+    GOOD(object_temp(s, &err0, ".mkv", path));
+    GOOD(video_write(&err0, path, &c, NULL));
+    GOOD(object_adopt(s, &err0, path, sha, &a.bytes));
+    a.sha256 = sha;
+    r.artifacts = &a, r.n_artifacts = 1;
+    clip_free(&c);
+  } else if (j->stage == STAGE_SCORE) {
+    r.measures = m, r.n_measures = st->n_metrics;
+    for (int i = 0; i < st->n_metrics; i++)
+      m[i] = (store_measure){.metric = st->metrics[i].id,
+                             .version = st->metrics[i].request.metric->version,
+                             .scope = "video",
+                             .idx = -1,
+                             .value = .01 * (double)(j->key[0] % 16),
+                             .reason = j->key[1] < '4' ? "empty_alpha" : NULL,
+                             .n = 9};
+  }
+  GOOD(store_finish(s, &err0, j->attempt_id, &r));
+}
+
+static void test_study(void **state) {
+  (void)state;
+  const char *root = getenv("TANDEM_SOURCE");
+  char file[600], home[600];
+  if (!root) skip();
+  snprintf(file, sizeof file, "%s/configs/studies/smoke.json", root);
+  snprintf(home, sizeof home, "%s/configs", root);
+  problems p = {0};
+  study *st = NULL;
+  plan *pl = NULL;
+  store *s = NULL;
+  table *t = NULL;
+  int64_t id, shown;
+  GOOD(study_load(&err0, &(study_input){.file = file, .home = home}, &p, &st));
+  GOOD(plan_make(&err0, st, &(plan_source){sha_of_path, NULL}, &p, &pl));
+  scratch_open();
+  GOOD(store_open(&err0, scratch_path(0, "st"), STORE_CREATE, &s));
+  stats_options stats = stats_defaults(1);
+  stats.bootstrap.replicates = 200;
+  err0 = (err){0};
+  assert_int_equal(study_table(&err0, s, st, &stats, &t), E_STORE); /* not registered yet */
+  GOOD(store_register_plan(s, &err0, st, pl, 1, &id));
+  GOOD(study_table(&err0, s, st, &stats, &t));
+  assert_int_equal(t->rows[0].scored, 0);
+  assert_true(has_note(t, t->rows[0].note, t->rows[0].n_notes, "4 of 4 clips are missing (waiting 4)"));
+  table_free(t);
+
+  const char *png = scratch_path(1, "sheet.png");
+  contact_choice choice = {0};
+  err0 = (err){0};
+  assert_int_equal(contact_study(&err0, s, st, pl, &choice, png, &shown), E_ARG);
+  int64_t ran = 0;
+  for (;;) {
+    store_jobs j;
+    store_want w = {
+        .study_id = id, .owner = "test", .now_ms = 1, .lease_ms = 1000, .pack_role = "adapter", .max_cells = 8};
+    GOOD(store_claim(s, &err0, &w, &j));
+    for (int64_t i = 0; i < j.n; i++) do_job(s, st, &j.at[i]);
+    ran += j.n;
+    int64_t n = j.n;
+    store_jobs_free(&j);
+    if (!n) break;
+  }
+  assert_int_equal(ran, pl->n);
+  /* the same plan again: everything is a hit */
+  GOOD(store_register_plan(s, &err0, st, pl, 9, &id));
+  store_counts c;
+  GOOD(store_status(s, &err0, id, 9, &c));
+  for (int i = 0; i < STAGE_COUNT; i++) assert_int_equal(c.n[i][CELL_DONE], pl->count[i]);
+  GOOD(study_table(&err0, s, st, &stats, &t));
+  assert_int_equal(t->n_rows, st->n_rows);
+  for (int64_t r = 0; r < t->n_rows; r++) assert_int_equal(t->rows[r].scored, 4);
+  assert_string_equal(t->rows[t->reference].name, "ours");
+  assert_int_equal(t->columns[0].primary, 1);
+  text out = render(t, TABLE_TERMINAL, 80, 0);
+  assert_non_null(strstr(out.p, "true_iou_gain"));
+  text_free(&out);
+  table_free(t);
+  GOOD(contact_study(&err0, s, st, pl, &choice, png, &shown));
+  assert_int_equal(shown, st->n_rows * 2); /* two prompts have points */
+  choice.prompts = (const char *const[]){"out-01"};
+  choice.n_prompts = 1;
+  GOOD(contact_study(&err0, s, st, pl, &choice, png, &shown));
+  assert_int_equal(shown, st->n_rows);
+  choice.prompts = (const char *const[]){"nonsense"};
+  err0 = (err){0};
+  assert_int_equal(contact_study(&err0, s, st, pl, &choice, png, &shown), E_ARG);
+  store_close(s);
+  scratch_close();
+  plan_free(pl);
+  study_free(st);
+  problems_free(&p);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_model),         cmocka_unit_test(test_best),        cmocka_unit_test(test_notes),
       cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet), cmocka_unit_test(test_terminal),
       cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),         cmocka_unit_test(test_json),
-      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),
+      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),       cmocka_unit_test(test_draws),
+      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),     cmocka_unit_test(test_study),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -637,7 +637,7 @@ static void test_failures(void **state) {
   assert_int_equal(n, 1);
   assert_int_equal(state_of(s, 2), CELL_READY);
   assert_int_equal(state_of(s, 10), CELL_WAITING);
-  /* never retried by itself */
+  /* a crash is tried once more, a diverged training never */
   assert_false(fail_with(s, claim(s, 6, 2), "nan_loss", 7));
   GOOD(store_retry(s, &err0, 0, key(2), &n));
   /* preempted and cancelled do not count */
@@ -652,7 +652,7 @@ static void test_failures(void **state) {
   claim(s, 149, 0);
   finish(s, claim(s, 150, 2), 160);
   /* a failed sample blocks both scores (each needs both) */
-  assert_false(fail_with(s, claim(s, 200, 10), "signal", 201));
+  assert_false(fail_with(s, claim(s, 200, 10), "internal", 201));
   finish(s, claim(s, 202, 11), 203);
   assert_int_equal(state_of(s, 20), CELL_BLOCKED);
   assert_int_equal(state_of(s, 21), CELL_BLOCKED);
@@ -703,15 +703,21 @@ static void test_leases(void **state) {
   assert_int_equal(f.n, 1);
   assert_string_equal(f.at[0].name, "test");
   store_facts_free(&f);
-  /* the owner is known to be dead: no waiting; and the second loss was the last try */
+  /* the owner is known to be dead: no waiting, and no fault of the cell's: however often, it costs no try */
   GOOD(store_reap(s, &err0, "somebody else", 2600, &n));
   assert_int_equal(n, 0);
   GOOD(store_reap(s, &err0, "test", 2600, &n));
   assert_int_equal(n, 1);
+  assert_int_equal(state_of(s, 1), CELL_READY);
+  assert_int_equal(sql_int(s, "SELECT tries FROM cell WHERE stage='prepare'"), 1);
+  /* a second lease that merely expires is the last try */
+  claim(s, 2700, 1);
+  GOOD(store_reap(s, &err0, NULL, 999999, &n));
+  assert_int_equal(n, 1);
   assert_int_equal(state_of(s, 1), CELL_FAILED);
   assert_int_equal(state_of(s, 20), CELL_BLOCKED);
   GOOD(store_retry(s, &err0, 0, NULL, &n));
-  finish(s, claim(s, 3000, 1), 3001);
+  finish(s, claim(s, 1000000, 1), 1000001);
   store_close(s);
 }
 

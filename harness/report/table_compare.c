@@ -1,0 +1,182 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "report/table_grid.h"
+
+#define MOST_DRAWS 50000000 /* kept in memory; larger tables draw anew for each comparison */
+
+/* One comparison of two rows on one metric. */
+typedef struct task {
+  int64_t column, row, against;
+  table_difference *out;
+} task;
+
+typedef struct tasks {
+  task *at;
+  int64_t n, cap;
+} tasks;
+
+static int add(err *e, tasks *l, int64_t column, int64_t row, int64_t against, table_difference *out) {
+  int rc = mem_grow(e, &l->at, &l->cap, l->n + 1, sizeof *l->at, "comparisons");
+  *out = (table_difference){.mean = NAN, .lo = NAN, .hi = NAN, .p = NAN, .p_holm = NAN};
+  if (rc == OK) l->at[l->n++] = (task){column, row, against, out};
+  return rc;
+}
+
+static int value_state(const tally *y, int64_t row, int64_t column) {
+  return y->t->cells[row * y->in->n_metrics + column].state == TABLE_VALUE;
+}
+
+/* The draws shared by all comparisons fit only grids whose every prompt has a pair. */
+static int all_prompts(const stats_grid *a, const stats_grid *b) {
+  int64_t per = a->trains * a->samples;
+  for (int64_t p = 0; p < a->prompts; p++) {
+    int any = 0;
+    for (int64_t i = p * per; i < (p + 1) * per; i++) any |= a->defined[i] && b->defined[i];
+    if (!any) return 0;
+  }
+  return 1;
+}
+
+static int compare(const tally *y, err *e, const task *k, const stats_draws *drawn, unsigned char *mask) {
+  stats_options o = y->in->stats;
+  stats_comparison x;
+  if (!value_state(y, k->row, k->column) || !value_state(y, k->against, k->column)) return OK;
+  stats_grid a = tally_grid(y, k->row, k->column, mask), b = tally_grid(y, k->against, k->column, mask + y->g.size);
+  if (drawn->prompts && all_prompts(&a, &b)) stats_use_draws(drawn, &o.bootstrap);
+  int rc = stats_compare(e, &a, &b, &o, &x);
+  if (rc == OK && x.used) *k->out = (table_difference){x.pairs, x.used, x.mean, x.lo, x.hi, x.test.p, NAN};
+  return rc;
+}
+
+/* Comparisons do not depend on each other, so neither do their bits on who makes them. */
+static int run(const tally *y, err *e, const tasks *l) {
+  const grid *g = &y->g;
+  stats_draws drawn = {0};
+  unsigned char *masks = NULL;
+  int *status = NULL, rc = OK;
+  err *errs = NULL;
+  const stats_grid shape = {.prompts = g->n_prompts, .trains = g->n_trains, .samples = g->n_samples};
+  if (y->in->stats.bootstrap.replicates <= MOST_DRAWS / g->size)
+    TRY(stats_draw(e, &shape, &y->in->stats.bootstrap, &drawn));
+  TRY(mem_new(e, l->n * 2, g->size, "masks", &masks));
+  TRY(mem_new(e, l->n, sizeof *status, "comparisons", &status));
+  TRY(mem_new(e, l->n, sizeof *errs, "comparisons", &errs));
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t i = 0; i < l->n; i++) status[i] = compare(y, &errs[i], &l->at[i], &drawn, masks + i * 2 * g->size);
+  for (int64_t i = 0; i < l->n; i++)
+    if (status[i] != OK) FAIL(e, status[i], "%s", errs[i].text);
+out:
+  stats_draws_free(&drawn);
+  free(masks);
+  free(status);
+  free(errs);
+  return rc;
+}
+
+/* Best and second among rows that are complete; -1 where there is none. */
+static void top_two(const tally *y, int64_t c, int64_t top[2]) {
+  double sign = y->in->metrics[c].direction == METRIC_DOWN ? -1 : 1;
+  top[0] = top[1] = -1;
+  if (y->in->metrics[c].direction == METRIC_NONE) return;
+  for (int64_t r = 0; r < y->in->n_rows; r++) {
+    double mean = sign * y->t->cells[r * y->in->n_metrics + c].mean;
+    if (!value_state(y, r, c) || y->t->rows[r].scored < y->t->rows[r].planned) continue;
+    for (int k = 0; k < 2; k++) {
+      if (top[k] >= 0 && mean <= sign * y->t->cells[top[k] * y->in->n_metrics + c].mean) continue;
+      if (k == 0) top[1] = top[0];
+      top[k] = r;
+      break;
+    }
+  }
+}
+
+/* Two significant digits of the narrowest interval's half width. */
+static int choose_decimals(const table *t, int64_t c) {
+  double narrow = INFINITY;
+  for (int64_t r = 0; r < t->n_rows; r++) {
+    const table_difference *d = &t->cells[r * t->n_columns + c].to_reference;
+    if (d->used && d->hi > d->lo) narrow = fmin(narrow, (d->hi - d->lo) / 2);
+  }
+  if (!isfinite(narrow)) return 3;
+  double digits = 1 - floor(log10(narrow));
+  return digits < 0 ? 0 : digits > 5 ? 5 : (int)digits;
+}
+
+/* A family keeps the size it was declared with: what could not be compared counts as p = 1. Excluded rows were never
+ * part of it. */
+static int holm(err *e, table_difference *const *member, int64_t n) {
+  double *p = NULL;
+  int rc = mem_new(e, n, sizeof *p, "p-values", &p);
+  for (int64_t i = 0; rc == OK && i < n; i++) p[i] = member[i]->used ? member[i]->p : 1;
+  if (rc == OK && n) rc = stats_holm(e, p, n, p);
+  for (int64_t i = 0; rc == OK && i < n; i++)
+    if (member[i]->used) member[i]->p_holm = p[i];
+  free(p);
+  return rc;
+}
+
+/* Declared contrasts are one family; the primary metrics against the reference are another. */
+static int adjust(const tally *y, err *e) {
+  table *t = y->t;
+  table_difference **member = NULL;
+  int64_t n = 0;
+  int rc = OK;
+  TRY(mem_new(e, t->n_rows * t->n_columns + t->n_contrasts, sizeof *member, "family", &member));
+  for (int64_t i = 0; i < t->n_rows * t->n_columns; i++)
+    if (t->columns[i % t->n_columns].primary && t->reference >= 0 && i / t->n_columns != t->reference &&
+        t->cells[i].state != TABLE_EXCLUDED)
+      member[n++] = &t->cells[i].to_reference;
+  TRY(holm(e, member, n));
+  for (n = 0; n < t->n_contrasts; n++) member[n] = &t->contrasts[n].d;
+  TRY(holm(e, member, n));
+out:
+  free(member);
+  return rc;
+}
+
+static int plan_tasks(tally *y, err *e, tasks *l, table_difference *lead) {
+  const table_input *in = y->in;
+  table *t = y->t;
+  int64_t top[2];
+  int rc = OK;
+  for (int64_t c = 0; c < in->n_metrics; c++) {
+    for (int64_t r = 0; r < in->n_rows; r++) {
+      table_difference *d = &t->cells[r * in->n_metrics + c].to_reference;
+      TRY(add(e, l, c, r, in->reference, d));
+      if (in->reference < 0 || r == in->reference) l->n--;
+    }
+    top_two(y, c, top);
+    if (top[1] >= 0) TRY(add(e, l, c, top[0], top[1], &lead[c]));
+  }
+  for (int64_t i = 0; i < in->n_contrasts; i++) {
+    const table_wish *x = &in->contrasts[i];
+    t->contrasts[i] = (table_contrast){.metric = x->metric, .row = x->row, .against = x->against};
+    TRY(add(e, l, x->metric, x->row, x->against, &t->contrasts[i].d));
+  }
+out:
+  return rc;
+}
+
+int tally_compare(tally *y, err *e) {
+  table *t = y->t;
+  tasks l = {0};
+  table_difference *lead = NULL;
+  int rc = OK;
+  TRY(mem_new(e, t->n_columns, sizeof *lead, "best", &lead));
+  TRY(plan_tasks(y, e, &l, lead));
+  TRY(run(y, e, &l));
+  for (int64_t c = 0; c < t->n_columns; c++) {
+    int64_t top[2];
+    top_two(y, c, top);
+    int down = y->in->metrics[c].direction == METRIC_DOWN;
+    if (lead[c].used && (down ? lead[c].hi < 0 : lead[c].lo > 0)) t->cells[top[0] * t->n_columns + c].best = 1;
+    t->columns[c].decimals = choose_decimals(t, c);
+  }
+  TRY(adjust(y, e));
+out:
+  free(lead);
+  free(l.at);
+  return rc;
+}
