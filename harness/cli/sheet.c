@@ -5,7 +5,7 @@
 
 typedef struct sheet_args {
   study_args study;
-  cli_list prompts;
+  cli_list prompts, variants;
   int64_t frames, scale;
 } sheet_args;
 
@@ -16,6 +16,11 @@ static const cli_option options[] = {
      .offset = offsetof(sheet_args, prompts),
      .value = "ID",
      .help = "a prompt to show; may be repeated; none: four spread over the study's"},
+    {.name = "variant",
+     .kind = CLI_TEXTS,
+     .offset = offsetof(sheet_args, variants),
+     .value = "NAME",
+     .help = "a variant to show; may be repeated; none: all"},
     {.name = "frames",
      .kind = CLI_INT,
      .offset = offsetof(sheet_args, frames),
@@ -47,6 +52,8 @@ static int sheet_verb(cli *c, const void *args) {
   TRY(store_open(&c->err, c->results, STORE_READ, &s));
   contact_choice choice = {.prompts = a->prompts.n ? a->prompts.v : NULL,
                            .n_prompts = a->prompts.n,
+                           .variants = a->variants.n ? a->variants.v : NULL,
+                           .n_variants = a->variants.n,
                            .frames = (int)a->frames,
                            .scale = (int)a->scale};
   TRY(contact_study(&c->err, s, l.s, l.p, &choice, path, &shown));

@@ -146,7 +146,7 @@ typedef struct picked {
   const char **rows, **columns;
   clip *room;
   const clip **clips;
-  int *prompt;
+  int *prompt, *row;
 } picked;
 
 /* Prompts that the matrix uses, in order; returns their number. */
@@ -176,18 +176,35 @@ out:
   return rc;
 }
 
+static int choose_rows(err *e, const study *st, const contact_choice *choice, picked *x, int *n) {
+  int rc = OK;
+  *n = choice->variants ? choice->n_variants : st->n_rows;
+  TRY(mem_new(e, *n, sizeof *x->row, "rows", &x->row));
+  for (int i = 0; i < *n; i++) {
+    x->row[i] = i;
+    if (!choice->variants) continue;
+    x->row[i] = -1;
+    for (int r = 0; r < st->n_rows; r++)
+      if (strcmp(st->rows[r].name, choice->variants[i]) == 0) x->row[i] = r;
+    if (x->row[i] < 0) FAIL(e, E_ARG, "the study has no variant '%.80s'", choice->variants[i]);
+  }
+out:
+  return rc;
+}
+
 static int pick(err *e, const study *st, const contact_choice *choice, contact_input *in, picked *x) {
-  int n, rc = OK;
+  int n, rows, rc = OK;
   TRY(choose_prompts(e, st, choice, x, &n));
-  TRY(mem_new(e, st->n_rows, sizeof *x->rows, "labels", &x->rows));
+  TRY(choose_rows(e, st, choice, x, &rows));
+  TRY(mem_new(e, rows, sizeof *x->rows, "labels", &x->rows));
   TRY(mem_new(e, n, sizeof *x->columns, "labels", &x->columns));
-  TRY(mem_new(e, (int64_t)st->n_rows * n, sizeof *x->room, "clips", &x->room));
-  TRY(mem_new(e, (int64_t)st->n_rows * n, sizeof *x->clips, "clips", &x->clips));
-  for (int i = 0; i < st->n_rows; i++) x->rows[i] = st->rows[i].name;
+  TRY(mem_new(e, (int64_t)rows * n, sizeof *x->room, "clips", &x->room));
+  TRY(mem_new(e, (int64_t)rows * n, sizeof *x->clips, "clips", &x->clips));
+  for (int i = 0; i < rows; i++) x->rows[i] = st->rows[x->row[i]].name;
   for (int i = 0; i < n; i++) x->columns[i] = st->prompts[x->prompt[i]].text;
   *in = (contact_input){.rows = x->rows,
                         .columns = x->columns,
-                        .n_rows = st->n_rows,
+                        .n_rows = rows,
                         .n_columns = n,
                         .clips = x->clips,
                         .frames = choice->frames > 0 ? choice->frames : 2,
@@ -207,7 +224,7 @@ int contact_study(err *e, store *s, const study *st, const plan *p, const contac
   for (int r = 0; r < in.n_rows; r++)
     for (int c = 0; c < in.n_columns; c++) {
       int i = r * in.n_columns + c;
-      TRY(load_clip(e, s, sample_key(st, p, r, x.prompt[c]), &x.room[i], &x.clips[i]));
+      TRY(load_clip(e, s, sample_key(st, p, x.row[r], x.prompt[c]), &x.room[i], &x.clips[i]));
       *shown += x.clips[i] != NULL;
     }
   TRY(contact_write(e, &in, path));
@@ -216,6 +233,7 @@ out:
   free(x.rows);
   free(x.columns);
   free(x.prompt);
+  free(x.row);
   free(x.room);
   free(x.clips);
   return rc;

@@ -29,14 +29,16 @@ int contact_write(err *e, const contact_input *in, const char *path) TD_MUST_CHE
 void contact_over_checker(const clip *c, int frame, int square, float *over);
 
 typedef struct contact_choice {
-  const char *const *prompts; /* ids; NULL: n_prompts spread over those of the matrix */
-  int n_prompts;              /* 0 means 4 */
-  int frames, scale;          /* 0: 2 frames, scale 2 */
-  unsigned planes;            /* 0: all */
+  const char *const *prompts;  /* ids; NULL: n_prompts spread over those of the matrix */
+  int n_prompts;               /* 0 means 4 */
+  const char *const *variants; /* names; NULL: all of the study */
+  int n_variants;
+  int frames, scale; /* 0: 2 frames, scale 2 */
+  unsigned planes;   /* 0: all */
 } contact_choice;
 
 /* The study's clips from the store, for its first train and sample seed. Clips that are not made yet stay grey;
- * *shown counts those that are there. E_ARG names a prompt that the study does not have. */
+ * *shown counts those that are there. E_ARG names a prompt or variant that the study does not have. */
 int contact_study(err *e, store *s, const study *st, const plan *p, const contact_choice *choice, const char *path,
                   int64_t *shown) TD_MUST_CHECK;
 
