@@ -37,7 +37,8 @@ typedef struct mul_kernels {
   /* dst[k * width + w] = src[w * ld + k] for w < n (zero for n <= w < width), k < kc. width is mr or nr; up to vw
    * reals behind dst may be overwritten. */
   void (*pack_t)(int width, int64_t n, int64_t kc, const real *src, int64_t ld, real *dst);
-  /* dst[k * width + w] = src[k * ld + w], the same otherwise */
+  /* dst[k * width + w] = src[k * ld + w], zero for n <= w < width; with n > width panel after panel, each of width *
+   * kc reals: reading rows in longer runs saves pages. */
   void (*pack_n)(int width, int64_t n, int64_t kc, const real *src, int64_t ld, real *dst);
 } mul_kernels;
 

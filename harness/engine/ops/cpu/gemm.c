@@ -8,8 +8,12 @@ enum {
   KC = 512,                 /* longest block of k: a packed panel of B and a tile of A share the first cache */
   A_REALS = 240 * KC,       /* rows of A used again for each panel of B: half of a 1 MiB second cache in float */
   B_REALS = CPU_SHARED / 2, /* two buffers: one is packed while a slow thread still reads the other */
-  WIDE = 1024,              /* from this many columns of C packing A pays even where it could be read in place */
-  SERIAL_WORK = 1 << 18,    /* below so many multiply-adds, waking threads costs more than they save */
+  PAGE = 4096,              /* rows this far apart (or a multiple) meet in the same cache sets */
+  WIDE = 512,               /* from this many columns of C moving such rows of A together pays */
+  ROW_PAD = 16,             /* and this keeps them out of each other's way */
+  GROUP = 8,                /* panels of A packed in one go */
+  FAR_AWAY = 1 << 20,    /* a transposed A of more reals is packed however few columns C has: it is read once then */
+  SERIAL_WORK = 1 << 18, /* below so many multiply-adds, waking threads costs more than they save */
 };
 
 typedef struct gemm {
@@ -52,7 +56,8 @@ static gemm plan(const cpu_state *s, const op_gemm_args *x) {
   g.b_j = x->tb ? x->b.ld : 1;
   g.kc = min64(round_up(div_up(g.k, div_up(g.k, KC)), 4), KC);
   g.nc = min64(B_REALS / g.kc / u->nr * u->nr, round_up(g.n, u->nr));
-  g.pack_a = x->ta ? g.n > 2 * u->nr : g.n >= WIDE;
+  g.pack_a =
+      x->ta ? g.n > 2 * u->nr || g.k * g.a_k >= FAR_AWAY : g.n >= WIDE && g.a_i * (int64_t)sizeof(real) % PAGE == 0;
   g.pack_b = x->tb || g.n % u->vw || g.m > 2 * u->mr;
   if (!g.pack_b) g.nc = g.n;
   return g;
@@ -85,11 +90,16 @@ static void pack_right(const gemm *g, const piece *w, real *dst) {
   }
 }
 
+/* Rows i0 .. i0+m of op(a): as panels when a is stored [k][m], else row by row, only moved together. */
 static void pack_left(const gemm *g, const piece *w, int64_t i0, int64_t m, real *dst) {
   const mul_kernels *u = g->s->mul;
-  for (int64_t i = 0; i < m; i += u->mr) {
+  if (!g->x->ta) {
+    g->s->attn->gather(m, w->kc, w->kc + ROW_PAD, g->a + i0 * g->a_i + w->k0, g->a_i, 1, dst);
+    return;
+  }
+  for (int64_t i = 0; i < m; i += GROUP * u->mr) {
     const real *src = g->a + (i0 + i) * g->a_i + w->k0 * g->a_k;
-    (g->x->ta ? u->pack_n : u->pack_t)(u->mr, min64(u->mr, m - i), w->kc, src, g->x->a.ld, dst + i * w->kc);
+    u->pack_n(u->mr, min64(GROUP * u->mr, m - i), w->kc, src, g->x->a.ld, dst + i * w->kc);
   }
 }
 
@@ -114,11 +124,11 @@ static void strip(const gemm *g, const piece *w, int64_t i0, int64_t j, mul_bloc
 static void multiply(const gemm *g, const share *t, const piece *w, const real *right) {
   const mul_kernels *u = g->s->mul;
   real *left = cpu_work(g->s, omp_get_thread_num());
-  int64_t panels = div_up(w->n, u->nr), rows = A_REALS / w->kc / u->mr * u->mr;
+  int64_t panels = div_up(w->n, u->nr), rows = A_REALS / (w->kc + ROW_PAD) / u->mr * u->mr;
   mul_block b = {.k = w->kc, .alpha = (real)g->x->alpha, .ldc = g->x->c.ld};
-  b.a_row = g->pack_a ? 1 : g->a_i;
-  b.a_k = g->pack_a ? u->mr : g->a_k;
-  b.a_panel = u->mr * (g->pack_a ? w->kc : g->a_i);
+  b.a_row = !g->pack_a ? g->a_i : g->x->ta ? 1 : w->kc + ROW_PAD;
+  b.a_k = !g->pack_a ? g->a_k : g->x->ta ? u->mr : 1;
+  b.a_panel = u->mr * (g->pack_a && g->x->ta ? w->kc : b.a_row);
   b.b_k = g->pack_b ? u->nr : g->b_k;
   for (int64_t i = t->i0; i < t->i1; i += rows) {
     b.m = min64(rows, t->i1 - i);

@@ -217,18 +217,27 @@ static void pack_t(int width, int64_t n, int64_t kc, const real *src, int64_t ld
   }
 }
 
-static void pack_n(int width, int64_t n, int64_t kc, const real *src, int64_t ld, real *dst) {
-  if (n == NR && width == NR) {
-    for (int64_t k = 0; k < kc; k++) {
-      store(dst + k * NR, load(src + k * ld));
-      store(dst + k * NR + VW, load(src + k * ld + VW));
-    }
-  } else if (n == MR && width == MR) {
-    for (int64_t k = 0; k < kc; k++) memcpy(dst + k * MR, src + k * ld, MR * sizeof(real));
+/* One panel's part of one source row. */
+TD_INLINE void copy_lanes(int width, int64_t n, const real *src, real *dst) {
+  if (n >= NR && width == NR) {
+    store(dst, load(src));
+    store(dst + VW, load(src + VW));
+  } else if (n >= MR && width == MR) {
+    memcpy(dst, src, MR * sizeof(real));
   } else {
-    for (int64_t k = 0; k < kc; k++) {
-      for (int w = 0; w < width; w++) dst[k * width + w] = w < n ? src[k * ld + w] : 0;
+    for (int w = 0; w < width; w++) dst[w] = w < n ? src[w] : 0;
+  }
+}
+
+/* Rows lie a page or more apart, where the processor does not prefetch by itself. */
+enum { AHEAD = 8, LINE = 64 / (int)sizeof(real) };
+
+static void pack_n(int width, int64_t n, int64_t kc, const real *src, int64_t ld, real *dst) {
+  for (int64_t k = 0; k < kc; k++) {
+    if (k + AHEAD < kc) {
+      for (int64_t w = 0; w < n; w += LINE) __builtin_prefetch(src + (k + AHEAD) * ld + w);
     }
+    for (int64_t w = 0; w < n; w += width) copy_lanes(width, n - w, src + k * ld + w, dst + w * kc + k * width);
   }
 }
 
