@@ -44,7 +44,7 @@ out:
 
 const cli_verb verb_demo = {
     .name = "demo",
-    .group = "studies",
+    .group = "start here",
     .help = "train, sample and compare four designs in under a minute",
     .usage = "",
     .about = "Runs configs/studies/demo.json from the base model that comes with the program and prints its table. "

@@ -68,6 +68,19 @@ void cli_push(json **array, json *value) {
   *array = NULL;
 }
 
+json *cli_string(const char *s) {
+  text t = {0};
+  json *j = NULL;
+  for (size_t left = strlen(s), n; left; s += n, left -= n) {
+    size_t whole = utf8_length(s, left);
+    n = whole ? whole : 1;
+    text_addn(&t, whole ? s : "\xef\xbf\xbd", whole ? whole : 3);
+  }
+  if (text_ok(&t, NULL) == OK) j = json_new_string(t.p);
+  text_free(&t);
+  return j;
+}
+
 static void line(const char *fmt, va_list ap) {
   vfprintf(stderr, fmt, ap);
   fputc('\n', stderr);

@@ -135,7 +135,7 @@ out:
 
 const cli_verb verb_sql = {
     .name = "sql",
-    .group = "store",
+    .group = "look inside",
     .help = "one read-only SQL question to the store",
     .usage = "'SELECT ...'",
     .about = "The view v_score has one row a clip and metric: study, variant, prompt_id, train_seed, sample_seed, "
