@@ -248,6 +248,14 @@ static json *losses_json(const train_result *r) {
   return list;
 }
 
+#define FIRST 8
+/* Exactly as they were: a run of the same settings can be checked bit for bit after a few steps. */
+static json *first_json(const train_result *r) {
+  json *list = json_new(JSON_ARRAY);
+  for (int64_t i = 0; i < r->steps && i < FIRST; i++) cli_push(&list, json_new_number((double)r->losses[i]));
+  return list;
+}
+
 static json *build_json(const host_facts *h) {
   build_facts b = build_about();
   json *o = json_new(JSON_OBJECT);
@@ -294,6 +302,7 @@ static int write_provenance(job *j) {
   TRY(hash_inputs(j, &o));
   cli_set(&o, "settings", json_copy(j->spec));
   cli_set(&o, "build", build_json(&h));
+  cli_set(&o, "first_losses", first_json(&j->result));
   cli_set(&o, "losses", losses_json(&j->result));
   if (!o) FAIL(&c->err, E_NOMEM, "no memory for %s", j->provenance.p);
   json_print(&t, o);
@@ -338,7 +347,7 @@ out:
 
 const cli_verb verb_pretrain = {
     .name = "pretrain",
-    .group = "studies",
+    .group = "models",
     .help = "train a base model from scratch on the procedural world",
     .usage = "CONFIG --out FILE",
     .about =

@@ -10,7 +10,7 @@ static const char *remedy(int sqlite_rc) {
   switch (sqlite_rc & 0xff) {
   case SQLITE_BUSY:
   case SQLITE_LOCKED:
-    return "another process has kept it locked for more than 5 seconds; wait for it or end it (fuser shows which), "
+    return "another process has kept it locked, or the disk is very slow; wait for it or end it (fuser shows which), "
            "then run the same command again";
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB:

@@ -13,11 +13,11 @@ struct store {
   char *folder, *path; /* path: FOLDER/store.db */
   store_mode mode;
   char note[512];
+  int64_t patience_ms, busy_since_ms; /* how long to wait for a lock; when the present wait for a lock began */
 };
 
 #define DB_FILE "store.db"
 #define DB_APPLICATION_ID 0x52474241 /* "RGBA" */
-#define DB_BUSY_MS 5000
 
 /* The statements that make schema STORE_SCHEMA, NULL at the end. */
 extern const char *const db_schema[];

@@ -36,6 +36,10 @@ const char *store_note(const store *s) {
   return s->note[0] ? s->note : NULL;
 }
 
+void store_set_patience(store *s, int64_t ms) {
+  s->patience_ms = ms;
+}
+
 int64_t store_now_ms(void) {
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
@@ -78,7 +82,7 @@ static int pragma_get(store *s, err *e, const char *sql, int64_t *out) {
 /* Switching the journal takes a lock for which SQLite does not wait by itself. */
 static int pragma_wal(store *s, err *e) {
   int rc = SQLITE_BUSY;
-  for (int ms = 0; ms < DB_BUSY_MS && (rc & 0xff) == SQLITE_BUSY; ms += 20) {
+  for (int ms = 0; ms < STORE_PATIENCE_MS && (rc & 0xff) == SQLITE_BUSY; ms += 20) {
     rc = sqlite3_exec(s->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
     if ((rc & 0xff) == SQLITE_BUSY) nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
   }
@@ -178,6 +182,21 @@ out:
   return rc;
 }
 
+static int64_t monotonic_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* SQLite's own handler backs off to 100 ms, and a process that sleeps so long starves among quick ones. */
+static int wait_for_lock(void *user, int tries) {
+  store *s = user;
+  if (tries == 0) s->busy_since_ms = monotonic_ms();
+  if (monotonic_ms() - s->busy_since_ms > s->patience_ms) return 0;
+  nanosleep(&(struct timespec){.tv_nsec = 1000000L * (1 + (tries * 7 + (long)getpid()) % 10)}, NULL);
+  return 1;
+}
+
 /* A reader of a folder it may not write cannot make the shared-memory file of the log; without a log there is nothing
  * to share, so the file can be read as it is. */
 static int open_handle(store *s, err *e) {
@@ -200,7 +219,7 @@ static int open_handle(store *s, err *e) {
   int rc = sqlite3_open_v2(uri, &s->db, flags, NULL);
   if (rc != SQLITE_OK) return db_fail(e, s->db, s->path, "cannot open", rc);
   sqlite3_extended_result_codes(s->db, 1);
-  sqlite3_busy_timeout(s->db, DB_BUSY_MS);
+  sqlite3_busy_handler(s->db, wait_for_lock, s);
   return OK;
 }
 
@@ -246,6 +265,7 @@ int store_open(err *e, const char *folder, store_mode mode, store **out) {
   }
   TRY(mem_new(e, 1, sizeof *s, "store", &s));
   s->mode = mode;
+  s->patience_ms = STORE_PATIENCE_MS;
   TRY(mem_strdup(e, folder, &s->folder));
   TRY(mem_strdup(e, path, &s->path));
   TRY(open_handle(s, e));

@@ -50,6 +50,9 @@ void store_close(store *s);
 const char *store_folder(const store *s);
 /* What a user should know about this store (a file system without safe shared memory, a newer schema), or NULL. */
 const char *store_note(const store *s);
+/* How long a call waits for the lock of another process before it fails; STORE_PATIENCE_MS at first. */
+#define STORE_PATIENCE_MS 30000
+void store_set_patience(store *s, int64_t ms);
 /* Milliseconds since 1970, the clock of every *_ms column. */
 int64_t store_now_ms(void);
 /* statfs f_type -> 1 when SQLite's shared-memory log works there; *name is the file system's name when it does not.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # tandem run: reconciling, resuming after anything, two at once, failures as results.
 # shellcheck source=tests/cli/_lib.sh
+# shellcheck disable=SC2317  # helpers are called through ok
 . "$(dirname "$0")/_lib.sh"
 
 have_sqlite() { command -v sqlite3 >/dev/null 2>&1; }

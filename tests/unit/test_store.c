@@ -235,6 +235,7 @@ static void test_locked(void **state) {
   assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
   store_jobs j;
   store_want w = want(0);
+  store_set_patience(other, 200);
   BAD(store_claim(other, &err0, &w, &j), E_STORE, "locked");
   assert_int_equal(j.n, 0);
   sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -846,10 +847,10 @@ static int worker(void *user) {
   for (;;) {
     store_jobs j;
     store_want w = {.owner = owner, .now_ms = 1, .lease_ms = 1000, .pack_role = "adapter", .max_cells = 1 + me % 3};
-    if (store_claim(s, &e, &w, &j) != OK) return 2;
+    if (store_claim(s, &e, &w, &j) != OK) return fprintf(stderr, "%s\n", e.text), 2;
     for (int64_t i = 0; i < j.n; i++) {
       store_result r = {.usage = {-1, -1, -1, -1}, .now_ms = 2};
-      if (store_finish(s, &e, j.at[i].attempt_id, &r) != OK) return 3;
+      if (store_finish(s, &e, j.at[i].attempt_id, &r) != OK) return fprintf(stderr, "%s\n", e.text), 3;
       fprintf(f, "%s\n", j.at[i].key);
     }
     int64_t n = j.n;
