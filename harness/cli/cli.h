@@ -16,12 +16,11 @@
 /* Exit statuses (spec/harness.md 10.2). */
 enum {
   EXIT_DONE = 0,
-  EXIT_FAILED = 1,  /* the request failed: a file, a weight, memory; doctor: a FAIL line */
-  EXIT_USAGE = 2,   /* usage or configuration; nothing was started */
-  EXIT_CELLS = 3,   /* run: some cells failed or are blocked */
-  EXIT_UNCLEAR = 4, /* gate: unclear or missing */
-  EXIT_STORE = 5,   /* the result store */
-  EXIT_AGAIN = 75,  /* stopped before the end; the same command goes on */
+  EXIT_FAILED = 1, /* the request failed: a file, a weight, memory; doctor: a FAIL line */
+  EXIT_USAGE = 2,  /* usage or configuration; nothing was started */
+  EXIT_CELLS = 3,  /* run: some cells failed or are blocked */
+  EXIT_STORE = 5,  /* the result store */
+  EXIT_AGAIN = 75, /* stopped before the end; the same command goes on */
   EXIT_INTERRUPTED = 130,
   EXIT_CLOSED = 141, /* the reader of standard output went away */
 };
@@ -84,7 +83,8 @@ typedef struct cli_verb {
 
 struct cli {
   const cli_verb *verb;
-  int argc; /* the whole command line, for records */
+  const char *program; /* as the user called us, for advice */
+  int argc;            /* the whole command line, for records */
   char **argv;
   err err;
   cli_list words; /* positional arguments */
@@ -132,8 +132,11 @@ int cli_study_file(cli *c, const char *given, char **out) TD_MUST_CHECK;
 
 /* Members for JSON documents; NULL objects and failed allocations end as a NULL document in cli_put_json. */
 void cli_set(json **object, const char *key, json *value);
+/* Bytes that are not UTF-8 (a path may hold any) become U+FFFD. */
+json *cli_string(const char *s);
+void cli_add_string(text *t, const char *s); /* the same as a JSON literal */
 static inline void cli_set_text(json **object, const char *key, const char *v) {
-  cli_set(object, key, v ? json_new_string(v) : json_new(JSON_NULL));
+  cli_set(object, key, v ? cli_string(v) : json_new(JSON_NULL));
 }
 static inline void cli_set_int(json **object, const char *key, int64_t v) {
   cli_set(object, key, json_new_number((double)v));

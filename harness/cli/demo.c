@@ -35,7 +35,7 @@ static int demo(cli *c, const void *args) {
   if (sum.stopped_by) goto out;
   TRY(table_of_study(c, &l, c->json ? TABLE_JSON : TABLE_TERMINAL));
   cli_note(c, "clips and scores are in %s; try `%s table demo`, `%s status demo`, `%s run ablation`", c->results,
-           c->argv[0], c->argv[0], c->argv[0]);
+           c->program, c->program, c->program);
 out:
   loaded_study_close(&l);
   c->words = (cli_list){0};
@@ -44,7 +44,7 @@ out:
 
 const cli_verb verb_demo = {
     .name = "demo",
-    .group = "studies",
+    .group = "start here",
     .help = "train, sample and compare four designs in under a minute",
     .usage = "",
     .about = "Runs configs/studies/demo.json from the base model that comes with the program and prints its table. "

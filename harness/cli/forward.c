@@ -183,7 +183,7 @@ out:
 
 const cli_verb verb_forward = {
     .name = "forward",
-    .group = "models",
+    .group = "look inside",
     .help = "one forward pass on tensors from a file",
     .usage = "--weights FILE --config FILE --in FILE --out FILE",
     .about =

@@ -68,6 +68,32 @@ void cli_push(json **array, json *value) {
   *array = NULL;
 }
 
+static void add_utf8(text *t, const char *s) {
+  for (size_t left = strlen(s), n; left; s += n, left -= n) {
+    size_t whole = utf8_length(s, left);
+    n = whole ? whole : 1;
+    text_addn(t, whole ? s : "\xef\xbf\xbd", whole ? whole : 3);
+  }
+}
+
+json *cli_string(const char *s) {
+  text t = {0};
+  add_utf8(&t, s);
+  json *j = text_ok(&t, NULL) == OK ? json_new_string(t.p) : NULL;
+  text_free(&t);
+  return j;
+}
+
+void cli_add_string(text *to, const char *s) {
+  text t = {0};
+  add_utf8(&t, s);
+  if (text_ok(&t, NULL) == OK)
+    text_add_json(to, t.p);
+  else
+    to->failed = 1;
+  text_free(&t);
+}
+
 static void line(const char *fmt, va_list ap) {
   vfprintf(stderr, fmt, ap);
   fputc('\n', stderr);

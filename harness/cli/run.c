@@ -63,7 +63,7 @@ static void conclude(cli *c, const loaded_study *l, const run_summary *s) {
            (long long)s->ran, (long long)s->hits, s->seconds);
   if (s->failed + s->blocked) {
     cli_note(c, "%lld cells failed, %lld are blocked by them; see `%s status`, then run again with --retry",
-             (long long)s->failed, (long long)s->blocked, c->argv[0]);
+             (long long)s->failed, (long long)s->blocked, c->program);
     c->status = EXIT_CELLS;
   }
 }
@@ -72,7 +72,7 @@ int run_verb_study(cli *c, const loaded_study *l, const run_verb_options *o, run
   int rc = OK;
   run_view display;
   char self[512];
-  snprintf(self, sizeof self, "%s run %s --results %s --retry", c->argv[0], l->file, c->results);
+  snprintf(self, sizeof self, "%s run %s --results %s --retry", c->program, l->file, c->results);
   run_request r = {.study = l->s,
                    .plan = l->p,
                    .results = c->results,

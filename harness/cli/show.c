@@ -176,7 +176,7 @@ out:
 
 const cli_verb verb_show = {
     .name = "show",
-    .group = "store",
+    .group = "look inside",
     .help = "everything the store knows about one cell",
     .usage = "KEY",
     .about = "KEY is a cell's key or a unique beginning of it: its spec, what it was made from, what it made and "

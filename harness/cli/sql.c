@@ -1,9 +1,7 @@
 /* tandem sql: one read-only question to the store. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "cli/grid.h"
 #include "cli/verbs.h"
 #include "store/query.h"
@@ -20,12 +18,13 @@ static const cli_option options[] = {
     {.name = NULL},
 };
 
+typedef enum form { FORM_GRID, FORM_CSV, FORM_JSON } form;
+
 typedef struct answer {
-  int csv, json;
+  form form;
   int64_t rows;
-  text csv_text;
-  grid g;
-  struct json *list;
+  text out; /* FORM_CSV, FORM_JSON: all of it, so that -o is whole or untouched */
+  grid g;   /* FORM_GRID */
 } answer;
 
 static void csv_field(text *t, const char *s) {
@@ -34,8 +33,16 @@ static void csv_field(text *t, const char *s) {
     return;
   }
   text_add(t, "\"");
-  for (; *s; s++) text_addf(t, *s == '"' ? "\"\"" : "%c", *s);
+  for (const char *quote; (quote = strchr(s, '"')) != NULL; s = quote + 1) {
+    text_addn(t, s, (size_t)(quote - s));
+    text_add(t, "\"\"");
+  }
+  text_add(t, s);
   text_add(t, "\"");
+}
+
+static const char *not_finite(double v) {
+  return isnan(v) ? "nan" : v > 0 ? "inf" : "-inf";
 }
 
 static void value_text(const store_value *v, text *t) {
@@ -45,89 +52,106 @@ static void value_text(const store_value *v, text *t) {
     if (isfinite(v->d))
       text_add_number(t, v->d);
     else
-      text_add(t, isnan(v->d) ? "nan" : v->d > 0 ? "inf" : "-inf");
+      text_add(t, not_finite(v->d));
     break;
   case SQL_TEXT: text_add(t, v->text); break;
-  case SQL_BLOB: text_addf(t, "(%lld bytes)", (long long)v->bytes); break;
+  case SQL_BLOB:
+    for (int64_t i = 0; i < v->bytes; i++) text_addf(t, "%02x", (unsigned)(unsigned char)v->text[i]);
+    break;
   default: break;
   }
 }
 
-static json *value_json(const store_value *v) {
-  switch (v->type) {
-  case SQL_INT: return json_new_number((double)v->i);
-  case SQL_REAL:
-    return isfinite(v->d) ? json_new_number(v->d) : json_new_string(isnan(v->d) ? "nan" : v->d > 0 ? "inf" : "-inf");
-  case SQL_TEXT: return json_new_string(v->text);
-  default: return json_new(JSON_NULL);
-  }
+/* Numbers as numbers, every digit of an integer; what JSON has no number for as text; NULL as null. */
+static void value_json(const store_value *v, text *t) {
+  text plain = {0};
+  int number = v->type == SQL_INT || (v->type == SQL_REAL && isfinite(v->d));
+  value_text(v, &plain);
+  if (text_ok(&plain, NULL) != OK)
+    t->failed = 1;
+  else if (v->type == SQL_NULL || number)
+    text_add(t, number ? plain.p : "null");
+  else
+    cli_add_string(t, plain.p);
+  text_free(&plain);
 }
 
-static int add_cell(answer *a, err *e, const store_value *v, int first) {
-  text t = {0};
-  value_text(v, &t);
-  int rc = text_ok(&t, e);
-  if (rc == OK && a->csv) {
-    if (!first) text_add(&a->csv_text, ",");
-    csv_field(&a->csv_text, t.p);
-  } else if (rc == OK) {
-    grid_add_text(&a->g, t.p);
+/* A second column of the same name would hide the first: "n", "n:2". */
+static void json_name(text *t, const char *const *names, int at) {
+  text name = {0};
+  int same = 1;
+  for (int i = 0; i < at; i++) same += !strcmp(names[i], names[at]);
+  text_add(&name, names[at]);
+  if (same > 1) text_addf(&name, ":%d", same);
+  if (text_ok(&name, NULL) == OK)
+    cli_add_string(t, name.p);
+  else
+    t->failed = 1;
+  text_free(&name);
+}
+
+static void json_row(answer *a, int n, const char *const *names, const store_value *values) {
+  text_add(&a->out, a->rows ? ",\n  {" : "\n  {");
+  for (int i = 0; i < n; i++) {
+    text_add(&a->out, i ? ", " : "");
+    json_name(&a->out, names, i);
+    text_add(&a->out, ": ");
+    value_json(&values[i], &a->out);
   }
-  text_free(&t);
-  return rc;
+  text_add(&a->out, "}");
+}
+
+/* One row of names or of values in the other forms. */
+static void plain_row(answer *a, int n, const char *const *names, const store_value *values) {
+  for (int i = 0; i < n; i++) {
+    text t = {0};
+    if (values)
+      value_text(&values[i], &t);
+    else
+      text_add(&t, names[i]);
+    if (text_ok(&t, NULL) != OK) {
+      a->out.failed = 1;
+    } else if (a->form == FORM_GRID) {
+      grid_add_text(&a->g, t.p);
+    } else {
+      text_add(&a->out, i ? "," : "");
+      csv_field(&a->out, t.p);
+    }
+    text_free(&t);
+  }
+  if (a->form == FORM_CSV) text_add(&a->out, "\n");
 }
 
 static int on_row(void *user, err *e, int n, const char *const *names, const store_value *values) {
   answer *a = user;
-  int rc = OK;
-  if (!a->json && !a->rows++) {
+  if (!a->rows && a->form != FORM_JSON) {
     a->g.cols = n;
-    for (int i = 0; i < n; i++) {
-      if (a->csv) {
-        if (i) text_add(&a->csv_text, ",");
-        csv_field(&a->csv_text, names[i]);
-      } else {
-        grid_add_text(&a->g, names[i]);
-      }
-    }
-    if (a->csv) text_add(&a->csv_text, "\n");
+    plain_row(a, n, names, NULL);
   }
   if (!values) return OK;
-  if (a->json) {
-    json *o = json_new(JSON_OBJECT);
-    for (int i = 0; i < n; i++) cli_set(&o, names[i], value_json(&values[i]));
-    cli_push(&a->list, o);
-    return OK;
-  }
-  for (int i = 0; i < n; i++) TRY(add_cell(a, e, &values[i], i == 0));
-  if (a->csv) text_add(&a->csv_text, "\n");
-out:
-  return rc;
+  if (a->form == FORM_JSON)
+    json_row(a, n, names, values);
+  else
+    plain_row(a, n, names, values);
+  a->rows++;
+  return a->out.failed ? err_set(e, E_NOMEM, "no memory for the answer after %lld rows", (long long)a->rows) : OK;
 }
 
 static int run(cli *c, const void *args) {
   int rc = OK;
   const sql_args *opt = args;
-  answer a = {.csv = opt->csv, .json = c->json};
+  answer a = {.form = c->json ? FORM_JSON : opt->csv ? FORM_CSV : FORM_GRID};
   store *s = NULL;
-  text out = {0};
-  if (a.csv && a.json) FAIL(&c->err, E_ARG, "--csv and --json together");
-  if (a.json) a.list = json_new(JSON_ARRAY);
+  if (opt->csv && c->json) FAIL(&c->err, E_ARG, "--csv and --json together");
   TRY(store_open(&c->err, c->results, STORE_READ, &s));
+  if (store_note(s)) cli_note(c, "%s", store_note(s));
+  if (a.form == FORM_JSON) text_add(&a.out, "[");
   TRY(store_sql(s, &c->err, c->words.v[0], on_row, &a));
-  if (a.json) {
-    rc = cli_put_json(c, a.list);
-    a.list = NULL;
-  } else if (a.csv) {
-    rc = cli_put(c, &a.csv_text);
-  } else {
-    grid_print(&a.g, &out);
-    rc = cli_put(c, &out);
-  }
+  if (a.form == FORM_JSON) text_add(&a.out, a.rows ? "\n]\n" : "]\n");
+  if (a.form == FORM_GRID) grid_print(&a.g, &a.out);
+  TRY(cli_put(c, &a.out));
 out:
-  json_free(a.list);
-  text_free(&a.csv_text);
-  text_free(&out);
+  text_free(&a.out);
   grid_free(&a.g);
   store_close(s);
   return rc;
@@ -135,7 +159,7 @@ out:
 
 const cli_verb verb_sql = {
     .name = "sql",
-    .group = "store",
+    .group = "look inside",
     .help = "one read-only SQL question to the store",
     .usage = "'SELECT ...'",
     .about = "The view v_score has one row a clip and metric: study, variant, prompt_id, train_seed, sample_seed, "

@@ -224,7 +224,8 @@ static int make_columns(tally *y, err *e) {
     const table_metric *m = &in->metrics[c];
     table_column *col = &y->t->columns[c];
     TRY(mem_strdup(e, m->id, &col->id));
-    TRY(mem_strdup(e, m->unit ? m->unit : "", &col->unit));
+    int plain = !m->unit || strcmp(m->unit, "1") == 0; /* a pure number needs no unit beside its name */
+    TRY(mem_strdup(e, plain ? "" : m->unit, &col->unit));
     col->version = m->version;
     col->direction = m->direction;
     col->primary = m->primary;
@@ -238,12 +239,17 @@ out:
 
 /* --- remarks --------------------------------------------------------------------------------------------------- */
 
+static const char *plural(int64_t n) {
+  return n == 1 ? "" : "s";
+}
+
 static int remark_axes(tally *y, err *e) {
   const grid *g = &y->g;
   char s[200];
   int rc = OK;
-  snprintf(s, sizeof s, "values are means over %lld prompts, %lld train seeds and %lld sample seeds",
-           (long long)g->n_prompts, (long long)g->n_trains, (long long)g->n_samples);
+  snprintf(s, sizeof s, "values are means over %lld prompt%s, %lld train seed%s and %lld sample seed%s",
+           (long long)g->n_prompts, plural(g->n_prompts), (long long)g->n_trains, plural(g->n_trains),
+           (long long)g->n_samples, plural(g->n_samples));
   TRY(table_remark(e, y->t, s));
   if (g->n_trains < 2) TRY(table_remark(e, y->t, "single training run: intervals hold no between-run error"));
   if (y->in->reference >= 0 && g->n_prompts < 6) {
@@ -288,7 +294,7 @@ static int remark_rest(tally *y, err *e) {
   }
   for (int64_t i = 0; i < y->in->n_builds; i++) {
     char *line;
-    snprintf(s, sizeof s, "%.60s (%.100s)", y->in->builds[i].name,
+    snprintf(s, sizeof s, "%.12s (%.100s)", y->in->builds[i].name,
              y->in->builds[i].text ? y->in->builds[i].text : "");
     TRY(mem_strdup(e, s, &line));
     t->builds[t->n_builds++] = line;

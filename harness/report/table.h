@@ -16,7 +16,7 @@ typedef struct table_metric {
   const char *id;
   int64_t version;
   metric_direction direction;
-  const char *unit; /* NULL or "": none */
+  const char *unit; /* NULL, "" or "1": none */
   int primary;
 } table_metric;
 

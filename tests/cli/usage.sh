@@ -59,10 +59,7 @@ done
 
 # The verbs that the project promises.
 for verb in demo run status table show pretrain forward check doctor sql version; do
-  case " $(echo "$verbs" | tr '\n' ' ') " in
-  *" $verb "*) ok "the verb $verb is there" true ;;
-  *) skip "the verb $verb is there" "not in this build" ;;
-  esac
+  ok "the verb $verb is there" grep -qE "^  $verb  " help
 done
 
 sh "$SOURCE/tests/cli/_page.sh" "$BIN" >page

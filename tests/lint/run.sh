@@ -88,7 +88,7 @@ format() {
 shell() {
   xargs -n 1 sh -n <"$T/scripts" || return 1
   command -v shellcheck >/dev/null || { echo "shellcheck is not installed" && return 77; }
-  xargs shellcheck -x <"$T/scripts"
+  xargs shellcheck -x -e SC2317 <"$T/scripts" # SC2317: functions that are called through ok
 }
 
 # Links between the pages lead somewhere.

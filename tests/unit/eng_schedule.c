@@ -255,7 +255,7 @@ static void dpm_steps(void **state) {
 static void check_coef(const run *r) {
   int orders[2] = {0};
   for (int64_t s = 0; s < r->t->count; s++) {
-    int64_t t = (int64_t)at(r->t, s), prev = t - 1000 / r->n, back;
+    int64_t t = (int64_t)at(r->t, s), prev = t - 1000 / r->n, back = -1;
     int i = index_of(t, r->n, &back);
     dpm_coef c = schedule_dpm(r->abar, t, prev, back);
     const double got[5] = {c.m1, c.m2, c.d0, c.d1, c.mn};

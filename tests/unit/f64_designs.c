@@ -15,7 +15,7 @@
 #define TOLERANCE 1e-5
 
 /* Central difference along a random direction of one tensor against the gradient's projection. */
-static void check_tensor(tiny *t, const param *p, real *w, const real *g, const char *design, double loss_scale) {
+static void check_tensor(tiny *t, const param *p, real *w, const real *g, const char *name, double loss_scale) {
   double *dir = calloc((size_t)p->count, sizeof *dir), *keep = calloc((size_t)p->count, sizeof *keep), dot = 0, up,
          down;
   assert_non_null(dir);
@@ -33,21 +33,21 @@ static void check_tensor(tiny *t, const param *p, real *w, const real *g, const 
   double fd = (up - down) / (2 * STEP), scale = fmax(fabs(fd), fabs(dot));
   /* Rounding of the loss alone moves the difference quotient by about 1e-16 * loss / STEP. */
   if (!(fabs(fd - dot) <= TOLERANCE * scale + 1e-10 * loss_scale))
-    fail_msg("%s, %s: finite difference %.12g, gradient %.12g", design, p->name, fd, dot);
-  if (!(scale > 0)) fail_msg("%s, %s: the loss does not depend on this tensor", design, p->name);
+    fail_msg("%s, %s: finite difference %.12g, gradient %.12g", name, p->name, fd, dot);
+  if (!(scale > 0)) fail_msg("%s, %s: the loss does not depend on this tensor", name, p->name);
   free(dir);
   free(keep);
 }
 
-static void check_design(const char *design, int rotary, int recompute) {
+static void check_design(const char *name, int rotary, int recompute) {
   tiny t;
-  tiny_open(&t, &(tiny_options){.design = design, .rotary = rotary, .trainable = 1}, 5);
+  tiny_open(&t, &(tiny_options){.design = name, .rotary = rotary, .trainable = 1}, 5);
   double loss = tiny_loss(&t, recompute);
   assert_true(loss > 0.1);
   real *g = calloc((size_t)t.a.n_reals + 1, sizeof *g);
   assert_non_null(g);
   if (t.a.n_reals) memcpy(g, t.a.g, (size_t)t.a.n_reals * sizeof *g);
-  for (int64_t i = 0; i < t.a.n_params; i++) check_tensor(&t, &t.a.params[i], t.a.w, g, design, loss);
+  for (int64_t i = 0; i < t.a.n_params; i++) check_tensor(&t, &t.a.params[i], t.a.w, g, name, loss);
   free(g);
   tiny_close(&t);
 }

@@ -36,7 +36,7 @@ enum { ROWS = 6, METRICS = 4, PROMPTS = 8, SAMPLES = 2, CLIPS = PROMPTS * SAMPLE
 static const char *const row_name[ROWS] = {"ours", "no-rgb-to-alpha", "batch", "base", ODD, "unlucky"};
 static const char *const prompt_id[PROMPTS] = {"p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"};
 static const table_metric metrics[METRICS] = {{"true_iou_gain", 1, METRIC_UP, "", 1},
-                                              {"rgb_rmse_base", 2, METRIC_DOWN, "", 1},
+                                              {"rgb_rmse_base", 2, METRIC_DOWN, "1", 1},
                                               {"displacement_ratio", 1, METRIC_NONE, "px/px", 0},
                                               {"edge_color_gain:sigma=1.5", 1, METRIC_UP, NULL, 0}};
 
@@ -69,7 +69,7 @@ static void score_clip(data *d, int row, int prompt, int sample) {
                      .version = metrics[m].version,
                      .n = 100};
     /* prompts differ a lot, which pairing takes out */
-    s.value = level[row][m] ? level[row][m] + .004 * jitter(row, m, prompt, sample) + .01 * prompt : 0;
+    s.value = level[row][m] > 0 ? level[row][m] + .004 * jitter(row, m, prompt, sample) + .01 * prompt : 0;
     if (row == 3 && m != 1 && m != 2) s = (s.kind = KIND_UNDEFINED, s.reason = "no_alpha", s.value = NAN, s);
     if (row == 1 && m == 3 && prompt == 2) s = (s.kind = KIND_UNDEFINED, s.reason = "empty_alpha", s.value = NAN, s);
     if (row == 5 && m == 2 && prompt == 1) s = (s.kind = KIND_INF, s.value = INFINITY, s);
@@ -257,7 +257,7 @@ static void test_notes(void **state) {
   assert_true(has_note(t, cell(t, 3, 0)->note, cell(t, 3, 0)->n_notes, "undefined on 16 of 16 clips (no_alpha 16)"));
   assert_true(has_note(t, cell(t, 5, 2)->note, cell(t, 5, 2)->n_notes, "not finite on 2 of 16 clips"));
   assert_int_equal(cell(t, 3, 0)->note[0], cell(t, 3, 3)->note[0]); /* equal notes share a letter */
-  assert_true(has_remark(t, "means over 8 prompts, 1 train seeds and 2 sample seeds"));
+  assert_true(has_remark(t, "means over 8 prompts, 1 train seed and 2 sample seeds"));
   assert_true(has_remark(t, "single training run"));
   assert_true(has_remark(t, "2 clips needed more than one attempt"));
   assert_true(has_remark(t, "rgb_rmse_base: 1 scores of other versions than 2"));
