@@ -88,7 +88,7 @@ ok "a beginning of the key does" json_is .key "$key"
 ok "with what it was made from" json_is '[.inputs[] | select(.depth == 1) | .stage] | unique' '["sample"]'
 ok "down to the start" json_is '[.inputs[].stage] | index("sample") != null' true
 ok "and its measures" json_is '[.measures[].metric] | index("rgb_rmse_base") != null' true
-ok "and its attempts" json_is '.attempts[-1].state' done
+ok "and its attempts" json_is '.attempts[-1].state' "done"
 run show 0123456789ab
 ok "a key that is not there is an error" test "$code" -ne 0
 run show xyz
