@@ -114,15 +114,18 @@ static void test_sizes(void **state) {
 /* Several blocks of k, of rows and of columns; long operands read in place and packed. */
 static void test_blocks(void **state) {
   (void)state;
-  static const int64_t shapes[][3] = {{37, 50, 513},   {300, 70, 520}, {16, 96, 1100}, {130, 16, 1030},
-                                      {40, 1056, 130}, {7, 40, 2050},  {24, 64, 1537}, {25, 4200, 600}};
+  /* last ones: rows of A a page apart, a narrow product of a large transposed A, more columns than are packed at once
+   */
+  static const int64_t shapes[][3] = {{37, 50, 513},    {300, 70, 520}, {16, 96, 1100}, {130, 16, 1030},
+                                      {40, 1056, 130},  {7, 40, 2050},  {24, 64, 1537}, {40, 520, 1021},
+                                      {1021, 16, 1030}, {25, 4200, 600}};
   for (size_t l = 0; l < 4; l++) {
     ctx c;
     if (!open_level(&c, all_levels[l], 3)) continue;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
       for (int t = 0; t < 4; t++) {
         product p = {.m = shapes[i][0], .n = shapes[i][1], .k = shapes[i][2], .ta = t & 1, .tb = t >> 1};
-        if (i == 7 && (t || l == 0)) continue; /* slow to check */
+        if (i >= 7 && (t != (i == 8) || l == 0)) continue; /* slow to check */
         p.whole = 1, p.alpha = 2, p.beta = t & 1;
         check_product(&c, &p);
       }
