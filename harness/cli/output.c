@@ -182,7 +182,9 @@ int cli_study_file(cli *c, const char *word, char **out) {
   *out = NULL;
   text_addf(&folder, "%s/studies", cli_configs(c));
   TRY(text_ok(&folder, &c->err));
-  if (file_exists(word) || strchr(word, '/') || strstr(word, ".json"))
+  struct stat st;
+  int is_file = stat(word, &st) == 0 && !S_ISDIR(st.st_mode); /* a folder called "demo" is not the study */
+  if (is_file || strchr(word, '/') || strstr(word, ".json"))
     text_add(&t, word);
   else
     text_addf(&t, "%s/%s.json", folder.p, word);

@@ -3,38 +3,23 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "cli/progress.h"
 
 #define REDRAW 0.2 /* seconds */
 #define PULSE 60   /* seconds between lines when nothing changes, without a terminal */
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void run_view_open(run_view *v, const cli *c, int jobs) {
   memset(v, 0, sizeof *v);
   v->c = c;
   v->live = cli_live() && !c->quiet;
-  v->began = v->shown = now();
+  v->began = v->shown = progress_clock();
   v->jobs = jobs;
 }
 
 static void erase(run_view *v) {
   if (v->lines) fprintf(stderr, "\033[%dA\033[J", v->lines);
   v->lines = 0;
-}
-
-#define TIME_TEXT 32
-static void time_text(double s, char out[TIME_TEXT]) {
-  if (s < 90)
-    snprintf(out, 32, "%.0f s", s);
-  else if (s < 5400)
-    snprintf(out, 32, "%.0f min", s / 60);
-  else
-    snprintf(out, 32, "%d h %02d min", (int)(s / 3600) % 10000, (int)(s / 60) % 60);
 }
 
 /* From the mean time of finished cells of the same stage; a stage that has not finished a cell yet makes it a lower
@@ -53,8 +38,8 @@ static void eta_text(const run_view *v, const run_event *e, char out[80]) {
     else
       unknown = 1;
   }
-  char t[32];
-  time_text(left / v->jobs, t);
+  char t[PROGRESS_TIME];
+  progress_time(left / v->jobs, t);
   if (!any || left <= 0)
     out[0] = 0;
   else
@@ -63,7 +48,7 @@ static void eta_text(const run_view *v, const run_event *e, char out[80]) {
 
 static void count_text(const run_view *v, const run_event *e, char out[320]) {
   int n = 0;
-  char eta[80], spent[32];
+  char eta[80], spent[PROGRESS_TIME];
   out[0] = 0;
   for (int s = 0; s < STAGE_COUNT; s++)
     if (e->plan_total[s])
@@ -73,7 +58,7 @@ static void count_text(const run_view *v, const run_event *e, char out[320]) {
     n += snprintf(out + n, 320 - (size_t)n, ", %lld failed, %lld blocked", (long long)e->failed,
                   (long long)e->blocked);
   eta_text(v, e, eta);
-  time_text(now() - v->began, spent);
+  progress_time(progress_clock() - v->began, spent);
   snprintf(out + n, 320 - (size_t)n, " (%s%s)", spent, eta);
 }
 
@@ -91,7 +76,7 @@ static void redraw(run_view *v, const run_event *e) {
     v->lines++;
   }
   fflush(stderr);
-  v->shown = now();
+  v->shown = progress_clock();
 }
 
 static void describe(const run_event *e, char out[160]) {
@@ -101,8 +86,8 @@ static void describe(const run_event *e, char out[160]) {
   if (e->total) n += snprintf(out + n, 160 - (size_t)n, "  %lld/%lld", (long long)e->done, (long long)e->total);
   if (isfinite(e->value)) n += snprintf(out + n, 160 - (size_t)n, "  loss %.4f", e->value);
   if (e->total && e->done && e->seconds > 1) {
-    char t[32];
-    time_text(e->seconds * (double)(e->total - e->done) / (double)e->done, t);
+    char t[PROGRESS_TIME];
+    progress_time(e->seconds * (double)(e->total - e->done) / (double)e->done, t);
     snprintf(out + n, 160 - (size_t)n, "  %s left", t);
   }
 }
@@ -136,7 +121,7 @@ static void say(run_view *v, const run_event *e) {
 
 static void plain(run_view *v, const run_event *e) {
   char line[320];
-  double t = now();
+  double t = progress_clock();
   int change = e->kind == RUN_STARTED && (e->stage <= STAGE_TRAIN);
   if (change) {
     describe(e, line);
@@ -160,7 +145,7 @@ void run_view_event(void *user, const run_event *e) {
   }
   if (!v->live)
     plain(v, e);
-  else if (e->kind != RUN_PROGRESS || now() - v->shown > REDRAW)
+  else if (e->kind != RUN_PROGRESS || progress_clock() - v->shown > REDRAW)
     redraw(v, e);
 }
 

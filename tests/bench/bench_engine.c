@@ -107,12 +107,12 @@ static int measure(bench *b, const char *name, double flops, work_fn work, void 
     share[r] = top > 0 ? rate[r] / top : 0;
   }
   double gflops = median(rate, b->rounds) * 1e-9, of_peak = median(share, b->rounds);
-  printf(b->json ? "" : "%-34s %9.3f ms %8.1f GFLOP/s %6.1f %%\n", name, flops / gflops * 1e-6, gflops,
-         100 * of_peak);
+  double ms = flops / gflops * 1e-6;
+  if (!b->json) printf("%-34s %9.3f ms %8.1f GFLOP/s %6.1f %%\n", name, ms, gflops, 100 * of_peak);
   text_add(&b->out, b->out.n ? ",\n  {\"name\": " : "\n  {\"name\": ");
   text_add_json(&b->out, name);
   text_add(&b->out, ", \"ms\": ");
-  text_add_number(&b->out, flops / gflops * 1e-6);
+  text_add_number(&b->out, ms);
   text_add(&b->out, ", \"gflops\": ");
   text_add_number(&b->out, gflops);
   text_add(&b->out, ", \"share\": ");

@@ -91,12 +91,9 @@ static real row_max(int64_t nk, int64_t np, real *restrict s, const real *restri
 static real row_exp(int64_t np, real *restrict s, real max) {
   real sum[LANES] = {0};
   for (int64_t j = 0; j < np; j += LANES) {
-    real d[LANES];
-#pragma omp simd
-    for (int l = 0; l < LANES; l++) d[l] = larger(EXP2_LOWEST, s[j + l] - max);
 #pragma omp simd
     for (int l = 0; l < LANES; l++) {
-      real p = vexp2_in(d[l]);
+      real p = vexp2_low(s[j + l] - max);
       s[j + l] = p;
       sum[l] += p;
     }

@@ -34,9 +34,9 @@ TD_INLINE real vfma(real a, real b, real c) {
 
 #ifdef TD_REAL_F64
 
-#define EXP2_LOWEST (-1023.0)
-/* For x from -1023 to 1023; relative error below 4e-16; 0 for x < -1022.5. */
-TD_INLINE real vexp2_in(real x) {
+/* For x up to 1023; relative error below 4e-16; 0 for x < -1022.5. */
+TD_INLINE real vexp2_low(real x) {
+  x = -1023.0 > x ? -1023.0 : x;
   union {
     double f;
     uint64_t i;
@@ -62,9 +62,9 @@ TD_INLINE real vexp2_in(real x) {
 
 #else
 
-#define EXP2_LOWEST (-127.0f)
-/* For x from -127 to 127; relative error below 2e-7; 0 for x < -126.5. */
-TD_INLINE real vexp2_in(real x) {
+/* For x up to 127; relative error below 2e-7; 0 for x < -126.5. */
+TD_INLINE real vexp2_low(real x) {
+  x = -127.0f > x ? -127.0f : x;
   union {
     float f;
     uint32_t i;
@@ -82,10 +82,6 @@ TD_INLINE real vexp2_in(real x) {
 }
 
 #endif
-
-TD_INLINE real vexp2_low(real x) {
-  return vexp2_in(EXP2_LOWEST > x ? EXP2_LOWEST : x);
-}
 
 /* The same for every x: clamped at the largest power of two. */
 TD_INLINE real vexp2(real x) {
