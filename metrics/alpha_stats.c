@@ -7,8 +7,8 @@
 #include "metrics/plane.h"
 
 #define ALPHA_STAT                                                                                                   \
-  .version = 1, .direction = METRIC_NONE, .unit = "1", .plane = METRIC_ALPHA, .picture = METRIC_NO_PICTURE,          \
-  .needs = METRIC_NEEDS_ALPHA, .min_frames = 1, .citation = "own definition"
+  .version = 1, .tier = 0, .cost = METRIC_PIXELS, .direction = METRIC_NONE, .unit = "1", .plane = METRIC_ALPHA,      \
+  .picture = METRIC_NO_PICTURE, .needs = METRIC_NEEDS_ALPHA, .min_frames = 1, .citation = "own definition"
 
 static int64_t voxels(const metric_view *v) {
   return (int64_t)v->frames * v->height * v->width;
@@ -145,6 +145,8 @@ const metric metric_alpha_max = {
 const metric metric_alpha_luma_corr = {
     .id = "alpha_luma_corr",
     .version = 1,
+    .tier = 0,
+    .cost = METRIC_PIXELS,
     .direction = METRIC_NONE,
     .unit = "1",
     .lo = -1,
@@ -164,6 +166,8 @@ const metric metric_alpha_luma_corr = {
 const metric metric_opacity_flicker = {
     .id = "opacity_flicker",
     .version = 1,
+    .tier = 0,
+    .cost = METRIC_PIXELS,
     .direction = METRIC_DOWN,
     .unit = "1",
     .lo = 0,

@@ -135,6 +135,8 @@ out:
 const metric metric_color_fit = {
     .id = "color_fit",
     .version = 1,
+    .tier = 1,
+    .cost = METRIC_FILTERS,
     .direction = METRIC_UP,
     .unit = "1",
     .lo = 0,

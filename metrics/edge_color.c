@@ -68,6 +68,8 @@ out:
 const metric metric_edge_color = {
     .id = "edge_color",
     .version = 1,
+    .tier = 1,
+    .cost = METRIC_FILTERS,
     .direction = METRIC_UP,
     .unit = "1",
     .lo = -1,

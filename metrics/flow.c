@@ -8,6 +8,21 @@
 #include "metrics/plane.h"
 #include "metrics/session.h"
 
+const metric_param flow_params[] = {
+    {"pyr_scale", "size ratio of pyramid levels", 0.5, 0.1, 0.95, 0},
+    {"levels", "at most this many levels above the full image", 3, 0, FB_LEVELS, 1},
+    {"window", "side of the averaging window, px", 15, 1, 255, 1},
+    {"iterations", "per level", 3, 1, 100, 1},
+    {"poly_n", "radius of the polynomial expansion, px", 5, 1, FB_POLY, 1},
+    {"poly_sigma", "of its Gaussian, px", 1.2, 0.1, 16, 0},
+    {"gaussian", "1: Gaussian instead of box averaging", 0, 0, 1, 1},
+    {0},
+};
+
+fb_params flow_read_params(const double *v) {
+  return (fb_params){v[0], (int)v[1], (int)v[2], (int)v[3], (int)v[4], v[5], (int)v[6]};
+}
+
 void flow_cache_close(flow_cache *c) {
   for (int64_t i = 0; i < c->n; i++) free(c->entry[i].flow);
   free(c->entry);
@@ -48,22 +63,41 @@ int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float 
   return stretched ? stretch(e, out, n) : OK;
 }
 
-int flow_of(err *e, const metric_view *v, flow_stream stream, const fb_params *p, const float **out) {
+static void swap(float *a, float *b, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
+    float x = a[i];
+    a[i] = b[i], b[i] = x;
+  }
+}
+
+/* Flow of the frames in reverse order, put back in order. */
+static int backward(err *e, const fb_params *p, float *image, const metric_view *v, float *flow) {
+  int64_t n = (int64_t)v->height * v->width;
+  for (int t = 0; t < v->frames / 2; t++) swap(image + t * n, image + (v->frames - 1 - t) * n, n);
+  int rc = fb_clip(e, p, image, v->frames, v->height, v->width, flow), pairs = v->frames - 1;
+  for (int t = 0; t < pairs / 2; t++) swap(flow + 2 * t * n, flow + 2 * (pairs - 1 - t) * n, 2 * n);
+  return rc;
+}
+
+int flow_of(err *e, const metric_view *v, flow_stream stream, flow_direction d, const fb_params *p,
+            const float **out) {
   int rc = OK;
   flow_cache *c = &v->session->flows;
   const float *plane = stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED ? v->rgb : v->alpha;
   int64_t n = (int64_t)v->height * v->width;
   float *image = NULL, *flow = NULL;
   for (int64_t i = 0; i < c->n; i++) {
-    *out = c->entry[i].flow;
-    if (c->entry[i].plane == plane && c->entry[i].stream == stream && same_params(&c->entry[i].params, p)) return OK;
+    const flow_entry *x = &c->entry[i];
+    *out = x->flow;
+    if (x->plane == plane && x->stream == stream && x->direction == d && same_params(&x->params, p)) return OK;
   }
   TRY(mem_new(e, v->frames * n, sizeof(float), "flow stream", &image));
   TRY(mem_new(e, 2 * (v->frames - 1) * n, sizeof(float), "flow", &flow));
   TRY(flow_image(e, plane, stream, v->frames * n, image));
-  TRY(fb_clip(e, p, image, v->frames, v->height, v->width, flow));
+  if (d == FLOW_FORWARD) TRY(fb_clip(e, p, image, v->frames, v->height, v->width, flow));
+  if (d == FLOW_BACKWARD) TRY(backward(e, p, image, v, flow));
   TRY(mem_grow(e, &c->entry, &c->cap, c->n + 1, sizeof *c->entry, "flow cache"));
-  c->entry[c->n++] = (flow_entry){plane, stream, *p, flow};
+  c->entry[c->n++] = (flow_entry){plane, stream, d, *p, flow};
   *out = flow;
   flow = NULL;
 out:

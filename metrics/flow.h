@@ -14,9 +14,12 @@ typedef enum flow_stream {
   FLOW_ALPHA_STRETCHED, /* alpha, likewise */
 } flow_stream;
 
+typedef enum flow_direction { FLOW_FORWARD, FLOW_BACKWARD } flow_direction;
+
 typedef struct flow_entry {
   const float *plane; /* the picture or alpha it was computed from: what tells own and partner apart */
   flow_stream stream;
+  flow_direction direction;
   fb_params params;
   float *flow;
 } flow_entry;
@@ -26,9 +29,15 @@ typedef struct flow_cache {
   int64_t n, cap;
 } flow_cache;
 
+/* The seven numbers of the flow, the first parameters of every metric that reads one. */
+extern const metric_param flow_params[];
+fb_params flow_read_params(const double *param);
+
 void flow_cache_close(flow_cache *c);
-/* *out: [T-1][H][W][2] of the view's stream, owned by its session. Needs at least two frames. */
-int flow_of(err *e, const metric_view *v, flow_stream stream, const fb_params *p, const float **out) TD_MUST_CHECK;
+/* *out: [T-1][H][W][2] of the view's stream, owned by its session. out[t] is the flow from frame t to t+1; backward,
+ * from frame t+1 to t. Needs at least two frames. */
+int flow_of(err *e, const metric_view *v, flow_stream stream, flow_direction d, const fb_params *p,
+            const float **out) TD_MUST_CHECK;
 
 /* The stream itself, [n] in 0..255, for flow_of and its tests. `plane`: [n][3] colour or [n] alpha. Percentiles
  * closer than 1/255 fall back to minimum and maximum, and those to an all-zero stream. */

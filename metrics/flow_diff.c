@@ -43,22 +43,6 @@ flow_band flow_diff_band(const float *fc, const float *fa, const unsigned char *
   return b;
 }
 
-/* The seven numbers of the flow, as parameters of every metric that reads one. */
-static const metric_param flow_params[] = {
-    {"pyr_scale", "size ratio of pyramid levels", 0.5, 0.1, 0.95, 0},
-    {"levels", "at most this many levels above the full image", 3, 0, FB_LEVELS, 1},
-    {"window", "side of the averaging window, px", 15, 1, 255, 1},
-    {"iterations", "per level", 3, 1, 100, 1},
-    {"poly_n", "radius of the polynomial expansion, px", 5, 1, FB_POLY, 1},
-    {"poly_sigma", "of its Gaussian, px", 1.2, 0.1, 16, 0},
-    {"gaussian", "1: Gaussian instead of box averaging", 0, 0, 1, 1},
-    {0},
-};
-
-static fb_params from_params(const double *v) {
-  return (fb_params){v[0], (int)v[1], (int)v[2], (int)v[3], (int)v[4], v[5], (int)v[6]};
-}
-
 typedef struct flows {
   const float *rgb, *alpha; /* [pairs * pixels][2] */
   int64_t n;                /* vectors */
@@ -66,10 +50,10 @@ typedef struct flows {
 
 static int both_flows(err *e, const metric_view *v, flow_stream rgb, flow_stream alpha, flows *out) {
   int rc = OK;
-  fb_params p = from_params(v->param);
+  fb_params p = flow_read_params(v->param);
   out->n = (int64_t)(v->frames - 1) * v->height * v->width;
-  TRY(flow_of(e, v, rgb, &p, &out->rgb));
-  TRY(flow_of(e, v, alpha, &p, &out->alpha));
+  TRY(flow_of(e, v, rgb, FLOW_FORWARD, &p, &out->rgb));
+  TRY(flow_of(e, v, alpha, FLOW_FORWARD, &p, &out->alpha));
 out:
   return rc;
 }
@@ -168,8 +152,8 @@ static int band_logmag(err *e, const metric_view *v, metric_value *out) {
 }
 
 #define FLOW_DIFF                                                                                                    \
-  .version = 1, .plane = METRIC_JOINT, .needs = METRIC_NEEDS_ALPHA | METRIC_NEEDS_FLOW, .min_frames = 2,             \
-  .params = flow_params
+  .version = 1, .plane = METRIC_JOINT, .needs = METRIC_NEEDS_ALPHA, .tier = 1, .cost = METRIC_FLOWS,                 \
+  .min_frames = 2, .params = flow_params
 #define CITE_FARNEBACK "Farneback 2003, Two-frame motion estimation based on polynomial expansion, as in OpenCV"
 
 const metric metric_fd_full = {
@@ -184,21 +168,6 @@ const metric metric_fd_full = {
     .help = "mean distance of the flow of the decoded 8-bit luma and the flow of 8-bit alpha over the whole frame. "
             "Dominated "
             "by the inside of opaque objects, where alpha has no texture; an alpha equal to luma scores 0",
-    .citation = CITE_FARNEBACK,
-    .reasons = (const char *const[]){NULL},
-    .score = full,
-};
-
-const metric metric_fd_full_premultiplied = {
-    FLOW_DIFF,
-    .id = "fd_full_premultiplied",
-    .direction = METRIC_DOWN,
-    .unit = "px/frame",
-    .lo = 0,
-    .hi = INFINITY,
-    .picture = METRIC_PREMULTIPLIED,
-    .help = "fd_full on the picture multiplied by the alpha under test, as the released TransPixeler code saves it. "
-            "Circular: the matte's edges are printed into the picture. Only to compare with papers",
     .citation = CITE_FARNEBACK,
     .reasons = (const char *const[]){NULL},
     .score = full,

@@ -25,6 +25,8 @@ const metric_reason *metric_reasons(void) {
       {METRIC_NO_ALPHA, "the clip has no alpha"},
       {METRIC_NO_TRUTH, "the picture's true matte is not known"},
       {METRIC_NO_BASE, "there is no clip of the base model for this prompt and noise"},
+      {METRIC_NO_REFERENCE, "there is no clip that says what this one should have been"},
+      {METRIC_NO_TRIMAP, "there is no trimap"},
       {METRIC_NO_PARTNER, "there is no clip of the same prompt with another seed"},
       {METRIC_CIRCULAR, "the picture is multiplied by the alpha under test, which would be compared with itself"},
       {METRIC_PREMULTIPLIED_RGB, "the picture is multiplied by alpha and the metric needs the decoded one"},
@@ -91,12 +93,31 @@ static int find_param(err *e, const metric *m, const char *s, size_t n, int *out
   return err_set(e, E_CONFIG, "metric '%s' has no parameter '%.*s'%s", m->id, (int)n, s, near_hint(&best));
 }
 
+/* "picture=..." of n bytes: decoded is what these metrics read by default. */
+static int parse_picture(err *e, const char *s, size_t n, metric_request *out, unsigned *seen) {
+  static const char premultiplied[] = "picture=premultiplied";
+  const metric *m = out->metric;
+  if (m->plane != METRIC_JOINT || m->picture != METRIC_DECODED)
+    return err_set(e, E_CONFIG, "metric '%s' does not compare alpha with the decoded picture: it has no 'picture'",
+                   m->id);
+  if (*seen & 1u << METRIC_PARAMS) return err_set(e, E_CONFIG, "metric '%s': 'picture' is given twice", m->id);
+  *seen |= 1u << METRIC_PARAMS;
+  if (n == strlen("picture=decoded") && !memcmp(s, "picture=decoded", n)) return OK;
+  if (n != sizeof premultiplied - 1 || memcmp(s, premultiplied, n))
+    return err_set(e, E_CONFIG, "metric '%s': %.*s must be decoded or premultiplied", m->id, (int)n, s);
+  if (out->gain) return err_set(e, E_CONFIG, "metric '%s' has no gain on a premultiplied picture", m->id);
+  out->picture = METRIC_PREMULTIPLIED;
+  return OK;
+}
+
 /* One "name=value" of n bytes. */
 static int parse_param(err *e, const char *s, size_t n, metric_request *out, unsigned *seen) {
   const metric *m = out->metric;
   const char *eq = memchr(s, '=', n);
   int i = 0;
   if (!eq) return err_set(e, E_CONFIG, "metric '%s': '%.*s' is not parameter=value", m->id, (int)n, s);
+  if ((size_t)(eq - s) == strlen("picture") && !memcmp(s, "picture", (size_t)(eq - s)))
+    return parse_picture(e, s, n, out, seen);
   int rc = find_param(e, m, s, (size_t)(eq - s), &i);
   if (rc != OK) return rc;
   const metric_param *p = &m->params[i];
@@ -119,6 +140,7 @@ int metric_parse(err *e, const char *text, metric_request *out) {
   *out = (metric_request){0};
   int rc = parse_id(e, text, colon ? (size_t)(colon - text) : strlen(text), out);
   if (rc != OK) return rc;
+  out->picture = out->metric->picture;
   for (int i = 0; i < count_params(out->metric); i++) out->param[i] = out->metric->params[i].initial;
   for (s = colon; rc == OK && s; s = strchr(s + 1, ',')) rc = parse_param(e, s + 1, strcspn(s + 1, ","), out, &seen);
   return rc;
@@ -126,7 +148,10 @@ int metric_parse(err *e, const char *text, metric_request *out) {
 
 void metric_print(const metric_request *r, char out[METRIC_TEXT]) {
   char sep = ':', number[32];
-  size_t n = (size_t)snprintf(out, METRIC_TEXT, "%s%s", r->metric->id, r->gain ? "_gain" : "");
+  int premultiplied = r->picture != r->metric->picture;
+  size_t n = (size_t)snprintf(out, METRIC_TEXT, "%s%s%s", r->metric->id, r->gain ? "_gain" : "",
+                              premultiplied ? ":picture=premultiplied" : "");
+  if (premultiplied) sep = ',';
   for (int i = 0; i < count_params(r->metric); i++) {
     const metric_param *p = &r->metric->params[i];
     if (r->param[i] == p->initial) continue;
@@ -138,6 +163,10 @@ void metric_print(const metric_request *r, char out[METRIC_TEXT]) {
     n += (size_t)k < METRIC_TEXT - n ? (size_t)k : METRIC_TEXT - 1 - n;
     sep = ',';
   }
+}
+
+int metric_circular(const metric_request *r) {
+  return r->metric->plane == METRIC_JOINT && r->picture == METRIC_PREMULTIPLIED;
 }
 
 void metric_range(const metric_request *r, double *lo, double *hi) {

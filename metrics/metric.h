@@ -1,12 +1,14 @@
 /* Metrics as plug-ins: one const struct each, one line in metrics.def.
  *
  * A metric is written ID, ID_gain, ID:param=value,... or ID_gain:param=value,...; that text names it in studies,
- * stores and tables. The gain of an alignment metric m is m(alpha, own picture) - m(alpha, picture of the same
- * prompt's other seed): what the alpha knows beyond the caption (spec/metrics.md 3.0). It is formed here, once, for
- * all of them.
+ * stores and tables. Which picture it reads is part of the text: a joint metric that reads the decoded picture also
+ * takes picture=premultiplied, and is then marked circular. The gain of an alignment metric m is m(alpha, own
+ * picture) - m(alpha, picture of the same prompt's other seed): what the alpha knows beyond the caption
+ * (spec/metrics.md 3.0). It is formed here, once, for all of them.
  *
- * An undefined score is a reason code, never a number. No function here keeps state between calls or starts threads:
- * clips can be scored in parallel, and a score does not depend on what else is asked for in the same call. */
+ * An undefined score is a reason code, never a number. No function here keeps state between calls:
+ * clips can be scored in parallel, and a score does not depend on the number of threads or on what else is asked for
+ * in the same call. */
 #ifndef TD_METRICS_METRIC_H
 #define TD_METRICS_METRIC_H
 
@@ -30,14 +32,22 @@ typedef enum metric_picture {
   METRIC_STRAIGHT,      /* foreground colour, zero where alpha < 8/255 leaves it undefined */
 } metric_picture;
 
+/* What one clip costs, by its dearest step. */
+typedef enum metric_cost {
+  METRIC_PIXELS,  /* a pass over the pixels */
+  METRIC_FILTERS, /* convolutions, windows, labelling */
+  METRIC_FLOWS,   /* optical flow of whole streams, shared by all metrics with the same parameters */
+} metric_cost;
+
 /* What must be there (else the reason no_alpha, no_truth...), and the gate. */
 enum {
   METRIC_NEEDS_ALPHA = 1,
   METRIC_NEEDS_TRUTH = 2,
   METRIC_NEEDS_BASE = 4,
   METRIC_NEEDS_BASE_TRUTH = 8,
-  METRIC_NEEDS_FLOW = 16, /* optical flow of a stream is computed (a cost, shared inside a call) */
-  METRIC_GATED = 32,      /* undefined on an empty (max < .02) or opaque (mean > .99) alpha */
+  METRIC_GATED = 16,           /* undefined on an empty (max < .02) or opaque (mean > .99) alpha */
+  METRIC_NEEDS_REFERENCE = 32, /* the RGBA clip this one should have been */
+  METRIC_NEEDS_TRIMAP = 64,
 };
 
 /* Reason codes. */
@@ -45,6 +55,8 @@ enum {
 #define METRIC_NO_TRUTH "no_truth"
 #define METRIC_NO_BASE "no_base"
 #define METRIC_NO_PARTNER "no_partner"
+#define METRIC_NO_REFERENCE "no_reference"
+#define METRIC_NO_TRIMAP "no_trimap"
 #define METRIC_CIRCULAR "circular"
 #define METRIC_PREMULTIPLIED_RGB "premultiplied_rgb"
 #define METRIC_STRAIGHT_RGB "straight_rgb"
@@ -75,6 +87,7 @@ typedef struct metric_value {
   double value;       /* 0 when undefined; never read it without looking at reason */
   const char *reason; /* NULL when defined, else one of the codes above (static storage) */
   int64_t support;    /* pixels, voxels, frames or pairs the value rests on */
+  int circular;       /* alpha was compared with a picture that it was multiplied into */
 } metric_value;
 
 typedef struct metric_param {
@@ -91,8 +104,13 @@ typedef struct metric_view {
   const float *rgb;        /* the picture, in the form the metric declares */
   const float *alpha;      /* [T][H][W] */
   const float *truth;      /* [T][H][W]: matte that belongs to the picture */
-  const float *base_rgb;   /* the base model's picture for the same prompt and noise */
+  const float *base_rgb;   /* the base model's picture for the same prompt and noise; decoded */
   const float *base_truth; /* its matte */
+  const float *ref_rgb;    /* the reference clip's picture, in the form the metric declares */
+  const float *ref_alpha;  /* its alpha */
+  const float *trimap;     /* [T][H][W]: 0 background, 1 foreground, else unknown */
+  double fps;              /* 0 when not known */
+  int threads;             /* >= 1, for loops whose outputs are disjoint; a value never depends on it */
   const double *param;     /* values in the order of metric.params */
   metric_session *session; /* for metrics/flow_diff.h */
 } metric_view;
@@ -103,6 +121,8 @@ typedef struct metric {
   metric_direction direction;
   const char *unit;
   double lo, hi; /* closed range of values; infinite when open */
+  int tier;      /* 0 gate, 1 primary, 2 with reference data (spec/metrics.md 8) */
+  metric_cost cost;
   metric_plane plane;
   metric_picture picture;
   unsigned needs;
@@ -122,6 +142,7 @@ const metric *const *metric_list(void);
 typedef struct metric_request {
   const metric *metric;
   int gain;
+  metric_picture picture; /* the metric's own, or premultiplied by request */
   double param[METRIC_PARAMS];
 } metric_request;
 
@@ -140,7 +161,13 @@ typedef struct metric_input {
   const float *truth;         /* [T][H][W] matte of clip's picture, where the world knows it */
   const float *partner_truth; /* matte of partner's picture */
   const float *base_truth;    /* matte of base's picture */
+  const clip *reference;      /* what the clip should have been; its alpha is the truth where `truth` is NULL */
+  const float *trimap;        /* [T][H][W] */
+  int threads;                /* 0 counts as 1 */
 } metric_input;
+
+/* 1 when the request compares alpha with a picture it was multiplied into. */
+int metric_circular(const metric_request *r);
 
 /* Fills out[0 .. n-1]. Flow of a stream is computed once per call. E_SHAPE when clips differ in size; E_NOMEM. */
 int metric_score(err *e, const metric_request *list, int64_t n, const metric_input *in,

@@ -20,10 +20,10 @@ static int64_t pixels(const clip *c) {
 }
 
 static int session_open(err *e, metric_session *s, const metric_input *in) {
-  const clip *c = in->clip, *other[] = {in->base, in->partner};
-  static const char *const name[] = {"base", "partner"};
+  const clip *c = in->clip, *other[] = {in->base, in->partner, in->reference};
+  static const char *const name[] = {"base", "partner", "reference"};
   *s = (metric_session){.in = in};
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 3; i++)
     if (other[i] && !same_size(c, other[i]))
       return err_set(e, E_SHAPE, "score: the clip is %dx%dx%d, its %s clip %dx%dx%d", c->frames, c->height, c->width,
                      name[i], other[i]->frames, other[i]->height, other[i]->width);
@@ -31,10 +31,13 @@ static int session_open(err *e, metric_session *s, const metric_input *in) {
   s->bad_alpha = bad(c->alpha, n);
   s->bad_rgb[SIDE_OWN] = bad(c->rgb, 3 * n);
   s->bad_rgb[SIDE_PARTNER] = in->partner && bad(in->partner->rgb, 3 * n);
-  s->bad_truth[SIDE_OWN] = bad(in->truth, n);
-  s->bad_truth[SIDE_PARTNER] = bad(in->partner_truth, n);
+  s->truth[SIDE_OWN] = in->truth ? in->truth : in->reference ? in->reference->alpha : NULL;
+  s->truth[SIDE_PARTNER] = in->partner_truth;
+  for (int i = 0; i < SIDES; i++) s->bad_truth[i] = bad(s->truth[i], n);
   s->bad_base = in->base && bad(in->base->rgb, 3 * n);
   s->bad_base_truth = bad(in->base_truth, n);
+  s->bad_reference = in->reference && (bad(in->reference->rgb, 3 * n) || bad(in->reference->alpha, n));
+  s->bad_trimap = bad(in->trimap, n);
   for (int64_t i = 0; c->alpha && i < n; i++) {
     double a = (double)c->alpha[i];
     s->alpha_mean += a / (double)n;
@@ -44,7 +47,7 @@ static int session_open(err *e, metric_session *s, const metric_input *in) {
 }
 
 static void session_close(metric_session *s) {
-  for (int i = 0; i < SIDES; i++)
+  for (int i = 0; i < SOURCES; i++)
     for (int k = 0; k <= METRIC_STRAIGHT; k++) free(s->form[i][k]);
   flow_cache_close(&s->flows);
 }
@@ -59,34 +62,40 @@ static const char *unreadable(metric_picture want, const metric *m, clip_colour 
 }
 
 /* Why the metric cannot be computed on this side; NULL when it can be tried. */
-static const char *missing(const metric_session *s, const metric *m, session_side side) {
+static const char *missing(const metric_session *s, const metric_request *r, session_side side) {
   const metric_input *in = s->in;
+  const metric *m = r->metric;
   const clip *own = in->clip, *pic = side == SIDE_OWN ? own : in->partner;
-  const float *truth = side == SIDE_OWN ? in->truth : in->partner_truth;
-  int alpha = (m->needs & METRIC_NEEDS_ALPHA) || m->picture == METRIC_PREMULTIPLIED || m->picture == METRIC_STRAIGHT;
+  int alpha = (m->needs & METRIC_NEEDS_ALPHA) || r->picture == METRIC_PREMULTIPLIED || r->picture == METRIC_STRAIGHT;
   const char *why = NULL;
   if (!pic) return METRIC_NO_PARTNER;
   if (pixels(own) == 0) return METRIC_EMPTY_CLIP;
   if (alpha && !own->alpha) return METRIC_NO_ALPHA;
-  if ((m->needs & METRIC_NEEDS_TRUTH) && !truth) return METRIC_NO_TRUTH;
+  if ((m->needs & METRIC_NEEDS_TRUTH) && !s->truth[side]) return METRIC_NO_TRUTH;
   if ((m->needs & METRIC_NEEDS_BASE) && !in->base) return METRIC_NO_BASE;
   if ((m->needs & METRIC_NEEDS_BASE_TRUTH) && !in->base_truth) return METRIC_NO_BASE;
+  if ((m->needs & METRIC_NEEDS_REFERENCE) && !(in->reference && in->reference->alpha)) return METRIC_NO_REFERENCE;
+  if ((m->needs & METRIC_NEEDS_TRIMAP) && !in->trimap) return METRIC_NO_TRIMAP;
   if (own->frames < m->min_frames) return METRIC_TOO_FEW_FRAMES;
-  if ((why = unreadable(m->picture, m, pic->colour))) return why;
-  if ((m->needs & METRIC_NEEDS_BASE) && (why = unreadable(m->picture, m, in->base->colour))) return why;
-  if ((alpha && s->bad_alpha) || (m->picture != METRIC_NO_PICTURE && s->bad_rgb[side]) ||
+  if ((why = unreadable(r->picture, m, pic->colour))) return why;
+  if ((m->needs & METRIC_NEEDS_BASE) && (why = unreadable(r->picture, m, in->base->colour))) return why;
+  if ((m->needs & METRIC_NEEDS_REFERENCE) && (why = unreadable(r->picture, m, in->reference->colour))) return why;
+  if ((alpha && s->bad_alpha) || (r->picture != METRIC_NO_PICTURE && s->bad_rgb[side]) ||
       ((m->needs & METRIC_NEEDS_TRUTH) && s->bad_truth[side]) || ((m->needs & METRIC_NEEDS_BASE) && s->bad_base) ||
-      ((m->needs & METRIC_NEEDS_BASE_TRUTH) && s->bad_base_truth))
+      ((m->needs & METRIC_NEEDS_BASE_TRUTH) && s->bad_base_truth) ||
+      ((m->needs & METRIC_NEEDS_REFERENCE) && s->bad_reference) ||
+      ((m->needs & METRIC_NEEDS_TRIMAP) && s->bad_trimap))
     return METRIC_NOT_FINITE;
   if ((m->needs & METRIC_GATED) && s->alpha_max < 0.02) return METRIC_EMPTY_ALPHA;
   if ((m->needs & METRIC_GATED) && s->alpha_mean > 0.99) return METRIC_OPAQUE_ALPHA;
   return NULL;
 }
 
-/* The picture of one side in the form a metric reads; made once. Straight colour below 8/255 is lost to rounding. */
+/* The picture of a source in the form a metric reads; made once. Straight colour below 8/255 is lost to rounding. A
+ * partner's picture is read through the alpha under test. */
 static int picture(err *e, metric_session *s, session_side side, metric_picture want, const float **out) {
-  const clip *c = side == SIDE_OWN ? s->in->clip : s->in->partner;
-  const float *alpha = s->in->clip->alpha;
+  const clip *c = side == SIDE_OWN ? s->in->clip : side == SIDE_PARTNER ? s->in->partner : s->in->reference;
+  const float *alpha = side == SIDE_REFERENCE ? c->alpha : s->in->clip->alpha;
   *out = c->rgb;
   if (want == METRIC_NO_PICTURE) *out = NULL;
   if (want == METRIC_NO_PICTURE || want == METRIC_DECODED) return OK;
@@ -111,19 +120,27 @@ static int picture(err *e, metric_session *s, session_side side, metric_picture 
 static int score_side(err *e, metric_session *s, const metric_request *r, session_side side, metric_value *out) {
   const metric *m = r->metric;
   const metric_input *in = s->in;
-  const char *why = missing(s, m, side);
+  const char *why = missing(s, r, side);
   if (why) return metric_undefined(out, why, 0);
-  metric_view v = {.frames = in->clip->frames, .height = in->clip->height, .width = in->clip->width};
-  int rc = picture(e, s, side, m->picture, &v.rgb);
+  metric_view v = {.frames = in->clip->frames,
+                   .height = in->clip->height,
+                   .width = in->clip->width,
+                   .fps = in->clip->fps,
+                   .threads = in->threads > 1 ? in->threads : 1,
+                   .param = r->param,
+                   .session = s};
+  int rc = picture(e, s, side, r->picture, &v.rgb);
+  if (rc == OK && (m->needs & METRIC_NEEDS_REFERENCE)) rc = picture(e, s, SIDE_REFERENCE, r->picture, &v.ref_rgb);
   if (rc != OK) return rc;
-  v.param = r->param;
-  v.session = s;
   if (m->needs & METRIC_NEEDS_ALPHA) v.alpha = in->clip->alpha;
-  if (m->needs & METRIC_NEEDS_TRUTH) v.truth = side == SIDE_OWN ? in->truth : in->partner_truth;
+  if (m->needs & METRIC_NEEDS_TRUTH) v.truth = s->truth[side];
   if (m->needs & METRIC_NEEDS_BASE) v.base_rgb = in->base->rgb;
   if (m->needs & METRIC_NEEDS_BASE_TRUTH) v.base_truth = in->base_truth;
+  if (m->needs & METRIC_NEEDS_REFERENCE) v.ref_alpha = in->reference->alpha;
+  if (m->needs & METRIC_NEEDS_TRIMAP) v.trimap = in->trimap;
   rc = m->score(e, &v, out);
   if (rc == OK && !out->reason && !isfinite(out->value)) rc = metric_undefined(out, METRIC_NOT_FINITE, out->support);
+  out->circular = metric_circular(r);
   return rc;
 }
 

@@ -6,14 +6,21 @@
 #include "metrics/flow.h"
 #include "metrics/metric.h"
 
-typedef enum session_side { SIDE_OWN, SIDE_PARTNER, SIDES } session_side;
+typedef enum session_side {
+  SIDE_OWN,
+  SIDE_PARTNER,
+  SIDES, /* an alpha is scored against these */
+  SIDE_REFERENCE = SIDES,
+  SOURCES,
+} session_side;
 
 struct metric_session {
   const metric_input *in;
+  const float *truth[SIDES];
   double alpha_mean, alpha_max;
   /* 1 when a plane holds a value that is not finite */
-  int bad_alpha, bad_rgb[SIDES], bad_truth[SIDES], bad_base, bad_base_truth;
-  float *form[SIDES][METRIC_STRAIGHT + 1]; /* pictures made here, by metric_picture */
+  int bad_alpha, bad_rgb[SIDES], bad_truth[SIDES], bad_base, bad_base_truth, bad_reference, bad_trimap;
+  float *form[SOURCES][METRIC_STRAIGHT + 1]; /* pictures made here, by metric_picture */
   flow_cache flows;
 };
 

@@ -7,7 +7,7 @@
 #include "metrics/plane.h"
 
 #define TRUTH                                                                                                        \
-  .version = 1, .plane = METRIC_JOINT, .picture = METRIC_NO_PICTURE, .gain_ok = 1,                                   \
+  .version = 1, .tier = 2, .cost = METRIC_PIXELS, .plane = METRIC_JOINT, .picture = METRIC_NO_PICTURE, .gain_ok = 1, \
   .needs = METRIC_NEEDS_ALPHA | METRIC_NEEDS_TRUTH
 
 /* A matte with less mass than one pixel has no place, and one with less change than this rms has no motion. */

@@ -158,6 +158,14 @@ static void names_parse(void **state) {
     assert_int_equal(metric_parse(&e, bad[i][0], &r), E_CONFIG);
     if (!strstr(e.text, bad[i][1])) fail_msg("'%s': %s", bad[i][0], e.text);
   }
+  r = request("fd_full:levels=2,picture=premultiplied");
+  metric_print(&r, print);
+  assert_string_equal(print, "fd_full:picture=premultiplied,levels=2");
+  assert_true(metric_circular(&r) && r.metric->picture == METRIC_DECODED);
+  r = request("fd_full:picture=decoded");
+  metric_print(&r, print);
+  assert_string_equal(print, "fd_full");
+  assert_true(!metric_circular(&r));
 }
 
 /* 2 frames of 1x4, values chosen so that every answer is a small fraction. */
@@ -437,7 +445,7 @@ static int infinite(err *e, const metric_view *v, metric_value *out) {
 static metric_value with_picture(metric_picture want, const clip *c) {
   err e = {0};
   metric m = {.id = "mean", .min_frames = 1, .picture = want, .score = mean_picture};
-  metric_request r[2] = {{.metric = &m}, {.metric = &m}};
+  metric_request r[2] = {{.metric = &m, .picture = want}, {.metric = &m, .picture = want}};
   metric_value v[2];
   assert_int_equal(metric_score(&e, r, 2, &(metric_input){.clip = c}, v), OK);
   assert_memory_equal(&v[0], &v[1], sizeof v[0]);
