@@ -19,9 +19,9 @@ typedef enum flow_direction { FLOW_FORWARD, FLOW_BACKWARD } flow_direction;
 typedef struct flow_entry {
   const float *plane; /* the picture or alpha it was computed from: what tells own and partner apart */
   flow_stream stream;
-  flow_direction direction;
   fb_params params;
-  float *flow;
+  float *image;   /* the stream, in the first entry of a plane and stream; else NULL */
+  float *flow[2]; /* by direction; NULL: not asked for yet */
 } flow_entry;
 
 typedef struct flow_cache {
