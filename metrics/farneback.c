@@ -80,9 +80,9 @@ struct fb_desk {
   double *block, *blur; /* doubles; taps of the level's blur */
   double *sum[FLOW_COEFS], *average;
   float *floats, *mixed, *padded, *blurred; /* blur taps between two rows; a row before and after the second pass */
-  float *image, *moment[3];
+  float *moment[3];
   float *columns, *ring; /* border weights; rows of matrices */
-  float *u, *v, *finer;
+  float *u, *v, *spare;  /* planes; spare: a level image while frames are expanded */
   const float **row;
   pick *picks; /* of the columns */
 };
@@ -142,18 +142,12 @@ static int desk_buffers(err *e, fb_desk *k) {
   int rc = OK, r = k->p.window / 2, span = 2 * r + 1, size = level_taps(&k->p, k->top + 1), n = k->p.poly_n;
   int64_t w = k->width, pixels = (int64_t)k->height * w, moment = w + 2 * n;
   int64_t rows = size + 1 > 2 * n + 1 ? size + 1 : 2 * n + 1, stride = (w + 15) / 16 * 16;
-  const need list[] = {{&k->mixed, size + 1},
-                       {&k->padded, w + size + 1},
-                       {&k->blurred, w},
-                       {&k->image, pixels},
-                       {&k->moment[0], moment},
-                       {&k->moment[1], moment},
-                       {&k->moment[2], moment},
-                       {&k->columns, w},
-                       {&k->ring, FLOW_COEFS * stride * ring_rows(k, 0)},
-                       {&k->u, pixels},
-                       {&k->v, pixels},
-                       {&k->finer, pixels}};
+  const need list[] = {{&k->mixed, size + 1},   {&k->padded, w + size + 1},
+                       {&k->blurred, w},        {&k->moment[0], moment},
+                       {&k->moment[1], moment}, {&k->moment[2], moment},
+                       {&k->columns, w},        {&k->ring, FLOW_COEFS * stride * ring_rows(k, 0)},
+                       {&k->u, pixels},         {&k->v, pixels},
+                       {&k->spare, pixels}};
   TRY(cut_floats(e, list, (int)(sizeof list / sizeof list[0]), &k->floats));
   TRY(mem_new(e, size + span + FLOW_COEFS * (w + 2 * r), sizeof(double), "flow", &k->block));
   k->blur = k->block, k->average = k->blur + size;
@@ -341,7 +335,7 @@ void fb_iterate(fb_desk *d, const float *r0, const float *r1, int k, float *u, f
 /* *x of level k + 1 -> of level k, every value times gain; swaps *x with the desk's spare plane. */
 static void refine(fb_desk *d, int k, float **x) {
   int h = d->h[k], w = d->w[k], ch = d->h[k + 1], cw = d->w[k + 1];
-  float gain = (float)(1 / d->p.pyr_scale), *line = d->blurred, *done = d->finer;
+  float gain = (float)(1 / d->p.pyr_scale), *line = d->blurred, *done = d->spare;
   for (int y = 0; y < h; y++) {
     pick py = pick_of(y, h, ch);
     const float *a = *x + (int64_t)py.a * cw, *b = *x + (int64_t)py.b * cw;
@@ -352,7 +346,7 @@ static void refine(fb_desk *d, int k, float **x) {
       o[i] = gain * (line[p.a] + p.f * (line[p.b] - line[p.a]));
     }
   }
-  d->finer = *x, *x = done;
+  d->spare = *x, *x = done;
 }
 
 /* Cells of level k within a frame's expansion; behind the last there is room to read. */
@@ -364,8 +358,8 @@ static int64_t cells_before(const fb_desk *d, int k) {
 
 static void expand_frame(fb_desk *d, const float *x, float *cells) {
   for (int l = 0; l <= d->top; l++) {
-    fb_level_image(d, x, l, d->image);
-    fb_expand(d, d->image, l, cells + cells_before(d, l));
+    fb_level_image(d, x, l, d->spare);
+    fb_expand(d, d->spare, l, cells + cells_before(d, l));
   }
 }
 

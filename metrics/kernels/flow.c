@@ -2,6 +2,7 @@
 #include "metrics/kernels/flow.h"
 
 #include <math.h>
+#include <string.h>
 
 #define NAME_(a, b) a##b
 #define NAME(a, b) NAME_(a, b)
@@ -9,7 +10,24 @@
 
 enum { BLOCK = 32 }; /* pixels in flight */
 
-typedef float cell __attribute__((vector_size(4 * FLOW_CELL), aligned(4), may_alias));
+/* Runs `body` over blocks of pixels at .. at + count - 1. The last block of a row overlaps the one before rather than
+ * be short: what it does again it does alike. */
+#define BY_BLOCKS(width, body)                                                                                       \
+  do {                                                                                                               \
+    const int width_ = (width);                                                                                      \
+    if (width_ < BLOCK) {                                                                                            \
+      const int at = 0, count = width_;                                                                              \
+      body;                                                                                                          \
+    }                                                                                                                \
+    for (int next_ = 0; width_ >= BLOCK && next_ < width_; next_ += BLOCK) {                                         \
+      const int at = next_ + BLOCK > width_ ? width_ - BLOCK : next_, count = BLOCK;                                 \
+      body;                                                                                                          \
+    }                                                                                                                \
+  } while (0)
+
+/* A cell and the first values of the next: one vector. */
+enum { LANES = 8 };
+typedef float cell __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 /* --- blur ----------------------------------------------------------------------------------------------------- */
 
@@ -38,54 +56,55 @@ static void along(const float *in, const float *tap, int n, int width, float *ou
 /* `n` and `count` are constants where this is inlined for the usual radius. */
 INLINE void moments(int n, int count, const flow_taps *t, const float *const *row, int at, float *const moment[3]) {
   const float *mid = row[n] + at;
-  float m0[BLOCK], m1[BLOCK], m2[BLOCK];
-  for (int i = 0; i < count; i++) m0[i] = mid[i], m1[i] = 0, m2[i] = 0;
-  for (int j = 1; j <= n; j++) {
-    const float *up = row[n - j] + at, *low = row[n + j] + at, g = t->g[j], g1 = t->g1[j], xx = t->xx[j];
+  float *m0 = moment[0] + at, *m1 = moment[1] + at, *m2 = moment[2] + at;
 #pragma omp simd
-    for (int i = 0; i < count; i++) {
-      float s = (up[i] - mid[i]) + (low[i] - mid[i]);
-      m0[i] += g * s;
-      m1[i] += g1 * (low[i] - up[i]);
-      m2[i] += xx * s;
+  for (int i = 0; i < count; i++) {
+    float s0 = mid[i], s1 = 0, s2 = 0;
+    for (int j = 1; j <= n; j++) {
+      float a = row[n - j][at + i], b = row[n + j][at + i], s = (a - mid[i]) + (b - mid[i]);
+      s0 += t->g[j] * s;
+      s1 += t->g1[j] * (b - a);
+      s2 += t->xx[j] * s;
     }
+    m0[i] = s0, m1[i] = s1, m2[i] = s2;
   }
-  for (int i = 0; i < count; i++) moment[0][at + i] = m0[i], moment[1][at + i] = m1[i], moment[2][at + i] = m2[i];
 }
 
 static void expand_down(const flow_taps *t, const float *const *row, int width, float *const moment[3]) {
-  int at = 0;
-  if (t->n == 5)
-    for (; at + BLOCK <= width; at += BLOCK) moments(5, BLOCK, t, row, at, moment);
-  for (; at < width; at += BLOCK) moments(t->n, width - at < BLOCK ? width - at : BLOCK, t, row, at, moment);
+  if (t->n == 5) {
+    BY_BLOCKS(width, moments(5, count, t, row, at, moment));
+  } else {
+    BY_BLOCKS(width, moments(t->n, count, t, row, at, moment));
+  }
 }
 
 INLINE void cells_of(int n, int count, const flow_taps *t, float *const moment[3], int at, float *cells) {
   const float *a = moment[0] + at, *b = moment[1] + at, *c = moment[2] + at, g0 = t->g[0], ig11 = t->ig11;
-  float y[BLOCK], x[BLOCK], yy[BLOCK], xx[BLOCK], xy[BLOCK];
-  for (int i = 0; i < count; i++) y[i] = g0 * b[i], x[i] = 0, yy[i] = g0 * c[i], xx[i] = 0, xy[i] = 0;
-  for (int j = 1; j <= n; j++) {
-    const float g = t->g[j], tx = t->x[j], txx = t->xx[j], txy = t->xy[j];
+  float row[FLOW_COEFS][BLOCK];
 #pragma omp simd
-    for (int i = 0; i < count; i++) {
-      y[i] += g * (b[i + j] + b[i - j]);
-      x[i] += tx * (a[i + j] - a[i - j]);
-      yy[i] += g * (c[i + j] + c[i - j]);
-      xx[i] += txx * ((a[i + j] - a[i]) + (a[i - j] - a[i]));
-      xy[i] += txy * (b[i + j] - b[i - j]);
+  for (int i = 0; i < count; i++) {
+    float y = g0 * b[i], x = 0, yy = g0 * c[i], xx = 0, xy = 0;
+    for (int j = 1; j <= n; j++) {
+      y += t->g[j] * (b[i + j] + b[i - j]);
+      x += t->x[j] * (a[i + j] - a[i - j]);
+      yy += t->g[j] * (c[i + j] + c[i - j]);
+      xx += t->xx[j] * ((a[i + j] - a[i]) + (a[i - j] - a[i]));
+      xy += t->xy[j] * (b[i + j] - b[i - j]);
     }
+    row[0][i] = ig11 * y, row[1][i] = x, row[2][i] = yy, row[3][i] = xx, row[4][i] = xy;
   }
   for (int i = 0; i < count; i++) {
     float *o = cells + (int64_t)(at + i) * FLOW_CELL;
-    o[0] = ig11 * y[i], o[1] = x[i], o[2] = yy[i], o[3] = xx[i], o[4] = xy[i];
+    o[0] = row[0][i], o[1] = row[1][i], o[2] = row[2][i], o[3] = row[3][i], o[4] = row[4][i];
   }
 }
 
 static void expand_along(const flow_taps *t, float *const moment[3], int width, float *cells) {
-  int at = 0;
-  if (t->n == 5)
-    for (; at + BLOCK <= width; at += BLOCK) cells_of(5, BLOCK, t, moment, at, cells);
-  for (; at < width; at += BLOCK) cells_of(t->n, width - at < BLOCK ? width - at : BLOCK, t, moment, at, cells);
+  if (t->n == 5) {
+    BY_BLOCKS(width, cells_of(5, count, t, moment, at, cells));
+  } else {
+    BY_BLOCKS(width, cells_of(t->n, count, t, moment, at, cells));
+  }
 }
 
 /* --- update matrices ------------------------------------------------------------------------------------------ */
@@ -117,16 +136,16 @@ INLINE void meet(const flow_matrices *m, int at, int count, const lookup *k, flo
   const cell sign = {-1, -1, 1, 1, 1};
   const float *r0 = m->r0 + (int64_t)at * FLOW_CELL;
   const int64_t below = (int64_t)m->width * FLOW_CELL;
-  float both[BLOCK * FLOW_CELL];
+  float both[BLOCK * LANES];
   for (int i = 0; i < count; i++) {
     const float *p = m->r1 + (int64_t)k->at[i] * FLOW_CELL;
     cell s = k->w00[i] * *(const cell *)p + k->w01[i] * *(const cell *)(p + FLOW_CELL);
     s = s + k->w10[i] * *(const cell *)(p + below);
     s = s + k->w11[i] * *(const cell *)(p + below + FLOW_CELL);
-    *(cell *)(both + i * FLOW_CELL) = *(const cell *)(r0 + i * FLOW_CELL) + sign * s;
+    *(cell *)(both + i * LANES) = *(const cell *)(r0 + i * FLOW_CELL) + sign * s;
   }
   for (int i = 0; i < count; i++) {
-    const float *b = both + i * FLOW_CELL;
+    const float *b = both + i * LANES;
     out[0][i] = b[0], out[1][i] = b[1], out[2][i] = b[2], out[3][i] = b[3], out[4][i] = b[4];
   }
 }
@@ -154,9 +173,7 @@ INLINE void matrices_block(const flow_matrices *m, int at, int count) {
 }
 
 static void matrices(const flow_matrices *m) {
-  int at = 0;
-  for (; at + BLOCK <= m->width; at += BLOCK) matrices_block(m, at, BLOCK);
-  if (at < m->width) matrices_block(m, at, m->width - at);
+  BY_BLOCKS(m->width, matrices_block(m, at, count));
 }
 
 /* --- average and solve ---------------------------------------------------------------------------------------- */
@@ -205,28 +222,33 @@ INLINE void weighted(const flow_solve *k, int at, int count, double s[FLOW_COEFS
   }
 }
 
-INLINE void solve_block(const flow_solve *k, int at, int count, double carry[FLOW_COEFS]) {
-  double s[FLOW_COEFS][BLOCK], norm = k->norm;
-  float *u = k->u + at, *v = k->v + at;
+/* s: numbers, also beyond `count`. */
+INLINE void solve_block(const flow_solve *k, int at, int count, double carry[FLOW_COEFS],
+                        double s[FLOW_COEFS][BLOCK]) {
+  const double norm = k->norm;
+  float u[BLOCK], v[BLOCK];
   if (k->tap) {
     weighted(k, at, count, s);
   } else {
     box(k, at, count, carry, s);
   }
 #pragma omp simd
-  for (int i = 0; i < count; i++) {
+  for (int i = 0; i < BLOCK; i++) {
     double g11 = s[0][i] * norm, g12 = s[1][i] * norm, g22 = s[2][i] * norm, h1 = s[3][i] * norm, h2 = s[4][i] * norm;
     double idet = 1 / (g11 * g22 - g12 * g12 + 1e-3);
     u[i] = (float)((g11 * h2 - g12 * h1) * idet);
     v[i] = (float)((g22 * h1 - g12 * h2) * idet);
   }
+  memcpy(k->u + at, u, (size_t)count * sizeof *u);
+  memcpy(k->v + at, v, (size_t)count * sizeof *v);
 }
 
+/* Blocks must not overlap: the sums are a chain. */
 static void solve(const flow_solve *k) {
-  double carry[FLOW_COEFS] = {0};
+  double carry[FLOW_COEFS] = {0}, s[FLOW_COEFS][BLOCK] = {{0}};
   int at = 0;
-  for (; at + BLOCK <= k->width; at += BLOCK) solve_block(k, at, BLOCK, carry);
-  if (at < k->width) solve_block(k, at, k->width - at, carry);
+  for (; at + BLOCK <= k->width; at += BLOCK) solve_block(k, at, BLOCK, carry, s);
+  if (at < k->width) solve_block(k, at, k->width - at, carry, s);
 }
 
 #define TABLE NAME(flow_kernels_, TD_ISA)

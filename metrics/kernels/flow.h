@@ -8,9 +8,9 @@
 
 #include <stdint.h>
 
-/* Floats of one pixel's expansion: coefficients of y, x, y^2, x^2, xy, and three unused. */
-#define FLOW_CELL 8
+/* Floats of one pixel's expansion: coefficients of y, x, y^2, x^2, xy. */
 #define FLOW_COEFS 5
+#define FLOW_CELL FLOW_COEFS
 
 /* Taps of the expansion at distance j = 0 .. n. A constant adds nothing to any coefficient, so that sums may run over
  * differences to the middle pixel: they are as exact as the contrast, and exactly 0 where there is none. */
