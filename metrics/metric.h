@@ -74,7 +74,7 @@ enum {
 #define METRIC_STATIC_BASE "static_base"
 #define METRIC_NO_BAND "no_band"
 #define METRIC_NO_MASK "no_mask"
-#define METRIC_NO_INTERIOR "no_interior"
+#define METRIC_NO_GROUND "no_ground"
 #define METRIC_IDENTICAL "identical"
 
 typedef struct metric_reason {
