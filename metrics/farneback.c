@@ -169,8 +169,9 @@ int fb_desk_open(err *e, const fb_params *p, int height, int width, const char *
     FAIL(e, E_ARG, "flow: parameters or a size out of range");
   TRY(mem_new(e, 1, sizeof *k, "flow", &k));
   *k = (fb_desk){.p = *p, .height = height, .width = width, .top = fb_top(p, height, width)};
-  k->kernels = flow_kernels_of(isa);
-  if (!k->kernels) FAIL(e, E_UNSUPPORTED, "flow: this CPU or build does not have level %s", isa ? isa : "v2");
+  const metric_kernels *kernels = metric_kernels_of(isa);
+  if (!kernels) FAIL(e, E_UNSUPPORTED, "flow: this CPU or build does not have level %s", isa ? isa : "v2");
+  k->kernels = kernels->flow;
   for (int l = 0; l <= k->top + 1; l++) fb_level_size(p, height, width, l, &k->h[l], &k->w[l]);
   expansion_taps(k);
   TRY(desk_buffers(e, k));

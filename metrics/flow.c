@@ -28,7 +28,7 @@ static int same_params(const fb_params *a, const fb_params *b) {
          a->gaussian == b->gaussian;
 }
 
-static int stretch(err *e, float *x, int64_t n) {
+static int stretch(err *e, float *x, int64_t n, int threads) {
   float *copy;
   int rc = mem_new(e, n, sizeof(float), "flow stretch", &copy);
   if (rc != OK) return rc;
@@ -37,18 +37,23 @@ static int stretch(err *e, float *x, int64_t n) {
   if (hi - lo < 1.0 / 255) lo = plane_quantile(copy, n, 0), hi = plane_quantile(copy, n, 1);
   free(copy);
   int flat = hi - lo < 1.0 / 255;
-  for (int64_t i = 0; i < n; i++) x[i] = flat ? 0 : (float)(fmax(0, fmin(1, ((double)x[i] - lo) / (hi - lo))) * 255);
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int64_t i = 0; i < n; i++) {
+    double v = ((double)x[i] - lo) / (hi - lo);
+    x[i] = flat ? 0 : (float)((v > 1 ? 1 : v > 0 ? v : 0) * 255);
+  }
   return OK;
 }
 
-int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float *out) {
+int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, int threads, float *out) {
   int luma = stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED;
   int stretched = stream == FLOW_LUMA_STRETCHED || stream == FLOW_ALPHA_STRETCHED;
+#pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t i = 0; i < n; i++) {
     double v = luma ? plane_luma(plane + 3 * i) : (double)plane[i];
     out[i] = stretched ? (float)v : (float)code8(v);
   }
-  return stretched ? stretch(e, out, n) : OK;
+  return stretched ? stretch(e, out, n, threads) : OK;
 }
 
 static flow_entry *find(flow_cache *c, const float *plane, flow_stream stream, const fb_params *p) {
@@ -60,12 +65,13 @@ static flow_entry *find(flow_cache *c, const float *plane, flow_stream stream, c
 }
 
 /* The stream is the same for all parameters: the first entry owns its image. */
-static int image_of(err *e, flow_cache *c, const float *plane, flow_stream stream, int64_t n, float **out) {
+static int image_of(err *e, const metric_view *v, const flow_entry *x, float **out) {
   int rc = OK;
-  flow_entry *first = find(c, plane, stream, NULL);
+  int64_t n = (int64_t)v->frames * v->height * v->width;
+  flow_entry *first = find(&v->session->flows, x->plane, x->stream, NULL);
   if (!first->image) {
     TRY(mem_new(e, n, sizeof(float), "flow stream", &first->image));
-    TRY(flow_image(e, plane, stream, n, first->image));
+    TRY(flow_image(e, x->plane, x->stream, n, v->threads, first->image));
   }
   *out = first->image;
 out:
@@ -78,7 +84,7 @@ static int compute(err *e, const metric_view *v, flow_entry *x, flow_direction d
   int rc = OK, both = d == FLOW_BACKWARD && !x->flow[FLOW_FORWARD];
   int64_t n = (int64_t)v->height * v->width, size = 2 * (v->frames - 1) * n;
   float *image, *flow[2] = {NULL, NULL};
-  TRY(image_of(e, &v->session->flows, x->plane, x->stream, v->frames * n, &image));
+  TRY(image_of(e, v, x, &image));
   for (int i = 0; i < 2; i++)
     if (both || i == (int)d) TRY(mem_new(e, size, sizeof(float), "flow", &flow[i]));
   fb_job job = {.x = image,

@@ -49,6 +49,6 @@ int flow_of(err *e, const metric_view *v, flow_stream stream, flow_direction d, 
 
 /* The stream itself, [n] in 0..255, for flow_of and its tests. `plane`: [n][3] colour or [n] alpha. Percentiles
  * closer than 1/255 fall back to minimum and maximum, and those to an all-zero stream. */
-int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float *out) TD_MUST_CHECK;
+int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, int threads, float *out) TD_MUST_CHECK;
 
 #endif

@@ -4,11 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define NAME_(a, b) a##b
-#define NAME(a, b) NAME_(a, b)
-#define INLINE static inline __attribute__((always_inline))
-
-enum { BLOCK = 32 }; /* pixels in flight */
+enum { BLOCK = KERNEL_BLOCK };
 
 /* Runs `body` over blocks of pixels at .. at + count - 1. The last block of a row overlaps the one before rather than
  * be short: what it does again it does alike. */
@@ -54,7 +50,8 @@ static void along(const float *in, const float *tap, int n, int width, float *ou
 /* --- polynomial expansion ------------------------------------------------------------------------------------- */
 
 /* `n` and `count` are constants where this is inlined for the usual radius. */
-INLINE void moments(int n, int count, const flow_taps *t, const float *const *row, int at, float *const moment[3]) {
+KERNEL_INLINE void moments(int n, int count, const flow_taps *t, const float *const *row, int at,
+                           float *const moment[3]) {
   const float *mid = row[n] + at;
   float *m0 = moment[0] + at, *m1 = moment[1] + at, *m2 = moment[2] + at;
 #pragma omp simd
@@ -78,7 +75,7 @@ static void expand_down(const flow_taps *t, const float *const *row, int width, 
   }
 }
 
-INLINE void cells_of(int n, int count, const flow_taps *t, float *const moment[3], int at, float *cells) {
+KERNEL_INLINE void cells_of(int n, int count, const flow_taps *t, float *const moment[3], int at, float *cells) {
   const float *a = moment[0] + at, *b = moment[1] + at, *c = moment[2] + at, g0 = t->g[0], ig11 = t->ig11;
   float row[FLOW_COEFS][BLOCK];
 #pragma omp simd
@@ -117,7 +114,7 @@ typedef struct lookup {
 
 /* Where r1 is read: nowhere (weights 0) when a corner of the cell lies outside, so always in the last row and column.
  * The test is on floats: a wild displacement never becomes an integer. */
-INLINE void look(const flow_matrices *m, int at, int count, lookup *k) {
+KERNEL_INLINE void look(const flow_matrices *m, int at, int count, lookup *k) {
   const float *u = m->u + at, *v = m->v + at, right = (float)(m->width - 1), bottom = (float)(m->height - 1);
 #pragma omp simd
   for (int i = 0; i < count; i++) {
@@ -132,7 +129,7 @@ INLINE void look(const flow_matrices *m, int at, int count, lookup *k) {
 }
 
 /* r0 - r1 in the linear coefficients, r0 + r1 in the quadratic ones. */
-INLINE void meet(const flow_matrices *m, int at, int count, const lookup *k, float out[FLOW_COEFS][BLOCK]) {
+KERNEL_INLINE void meet(const flow_matrices *m, int at, int count, const lookup *k, float out[FLOW_COEFS][BLOCK]) {
   const cell sign = {-1, -1, 1, 1, 1};
   const float *r0 = m->r0 + (int64_t)at * FLOW_CELL;
   const int64_t below = (int64_t)m->width * FLOW_CELL;
@@ -150,7 +147,7 @@ INLINE void meet(const flow_matrices *m, int at, int count, const lookup *k, flo
   }
 }
 
-INLINE void matrices_block(const flow_matrices *m, int at, int count) {
+KERNEL_INLINE void matrices_block(const flow_matrices *m, int at, int count) {
   const float *u = m->u + at, *v = m->v + at, *columns = m->columns + at, row = m->row_weight;
   float *o0 = m->out + at, *o1 = o0 + m->stride, *o2 = o1 + m->stride, *o3 = o2 + m->stride, *o4 = o3 + m->stride;
   float r[FLOW_COEFS][BLOCK];
@@ -190,7 +187,8 @@ static void slide(double *sum, const float *in, const float *out, int n) {
 
 /* s[c]: sums of the window around each of `count` pixels. The box slides by one chain of additions a channel; carry:
  * its last sums. */
-INLINE void box(const flow_solve *k, int at, int count, double carry[FLOW_COEFS], double s[FLOW_COEFS][BLOCK]) {
+KERNEL_INLINE void box(const flow_solve *k, int at, int count, double carry[FLOW_COEFS],
+                       double s[FLOW_COEFS][BLOCK]) {
   int span = 2 * k->radius + 1;
   for (int c = 0; c < FLOW_COEFS; c++) {
     const double *enter = k->line[c] + at + span - 1, *leave = k->line[c] + at - 1;
@@ -211,7 +209,7 @@ INLINE void box(const flow_solve *k, int at, int count, double carry[FLOW_COEFS]
   carry[0] = c0, carry[1] = c1, carry[2] = c2, carry[3] = c3, carry[4] = c4;
 }
 
-INLINE void weighted(const flow_solve *k, int at, int count, double s[FLOW_COEFS][BLOCK]) {
+KERNEL_INLINE void weighted(const flow_solve *k, int at, int count, double s[FLOW_COEFS][BLOCK]) {
   for (int c = 0; c < FLOW_COEFS; c++) {
     for (int i = 0; i < count; i++) s[c][i] = 0;
     for (int j = 0; j <= 2 * k->radius; j++) {
@@ -223,8 +221,8 @@ INLINE void weighted(const flow_solve *k, int at, int count, double s[FLOW_COEFS
 }
 
 /* s: numbers, also beyond `count`. */
-INLINE void solve_block(const flow_solve *k, int at, int count, double carry[FLOW_COEFS],
-                        double s[FLOW_COEFS][BLOCK]) {
+KERNEL_INLINE void solve_block(const flow_solve *k, int at, int count, double carry[FLOW_COEFS],
+                               double s[FLOW_COEFS][BLOCK]) {
   const double norm = k->norm;
   float u[BLOCK], v[BLOCK];
   if (k->tap) {
@@ -251,7 +249,7 @@ static void solve(const flow_solve *k) {
   if (at < k->width) solve_block(k, at, k->width - at, carry, s);
 }
 
-#define TABLE NAME(flow_kernels_, TD_ISA)
+#define TABLE KERNEL_NAME(flow_kernels_, TD_ISA)
 extern const flow_kernels TABLE;
 const flow_kernels TABLE = {
     .down = down,

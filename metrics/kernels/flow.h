@@ -1,12 +1,10 @@
-/* Innermost loops of metrics/farneback.c. kernels/flow.c is compiled once per instruction-set level (TD_ISA = v2, v3,
- * v4 or generic) into one const table each. Every output is one expression in one order and contraction is off: all
- * levels and both compilers give the same bits.
- *
- * Buffers of one call do not alias. */
+/* Innermost loops of metrics/farneback.c. Buffers of one call do not alias. */
 #ifndef TD_METRICS_KERNELS_FLOW_H
 #define TD_METRICS_KERNELS_FLOW_H
 
 #include <stdint.h>
+
+#include "metrics/kernels/kernels.h"
 
 /* Floats of one pixel's expansion: coefficients of y, x, y^2, x^2, xy. */
 #define FLOW_COEFS 5
@@ -61,8 +59,5 @@ typedef struct flow_kernels {
   void (*slide)(double *sum, const float *in, const float *out, int n);
   void (*solve)(const flow_solve *s);
 } flow_kernels;
-
-/* Kernels of the level `isa`; NULL: of the best level of this processor. NULL when it lacks the level. */
-const flow_kernels *flow_kernels_of(const char *isa);
 
 #endif

@@ -4,7 +4,8 @@
  *
  * First optical flow of one 480x720 pair against cv2.calcOpticalFlowFarneback (tests/bench/opencv_peer.py, where a
  * python3 with cv2 is there), in turns, each with one thread and CPU time. Then every metric of tiers 0 and 1 on a
- * 480x720 clip with one and two threads (wall time), in seconds and in units of our pair. --each: every metric alone.
+ * 480x720 clip with one and two threads, in seconds of wall and CPU time and in units of our pair. --each: every
+ * metric alone.
  */
 #include <math.h>
 #include <stdio.h>
@@ -134,31 +135,35 @@ out:
 
 /* --- all metrics of a clip ------------------------------------------------------------------------------------ */
 
-static int score(err *e, const metric_request *list, int64_t n, const metric_input *in, double *seconds) {
-  metric_value out[METRICS_MAX];
-  double start = now(CLOCK_MONOTONIC);
-  int rc = metric_score(e, list, n, in, out);
-  *seconds = now(CLOCK_MONOTONIC) - start;
+typedef struct cost {
+  double wall, cpu; /* seconds */
+} cost;
+
+static int score(err *e, const metric_request *list, int64_t n, const metric_input *in, cost *out) {
+  metric_value value[METRICS_MAX];
+  double wall = now(CLOCK_MONOTONIC), cpu = now(CLOCK_PROCESS_CPUTIME_ID);
+  int rc = metric_score(e, list, n, in, value);
+  *out = (cost){now(CLOCK_MONOTONIC) - wall, now(CLOCK_PROCESS_CPUTIME_ID) - cpu};
   return rc;
 }
 
 static int bench_clip(err *e, const bench *b, const clip *c, double pair) {
   int rc = OK;
   int64_t n = 0;
-  double seconds;
+  cost k;
   metric_request list[METRICS_MAX];
   metric_input in = {.clip = c, .base = c, .truth = c->alpha, .base_truth = c->alpha, .threads = 1};
   for (const metric *const *m = metric_list(); *m && n < METRICS_MAX; m++)
     if ((*m)->tier <= 1) TRY(metric_parse(e, (*m)->id, &list[n++]));
   for (int threads = 1; threads <= 2; threads++) {
     in.threads = threads;
-    TRY(score(e, list, n, &in, &seconds));
-    printf("%lld metrics of tiers 0 and 1, %d frames, %d thread%s: %.2f s = %.0f pairs\n", (long long)n, c->frames,
-           threads, threads > 1 ? "s" : "", seconds, 1e3 * seconds / pair);
+    TRY(score(e, list, n, &in, &k));
+    printf("%lld metrics of tiers 0 and 1, %d frames, %d thread%s: %.2f s = %.0f pairs (%.2f s CPU)\n", (long long)n,
+           c->frames, threads, threads > 1 ? "s" : "", k.wall, 1e3 * k.wall / pair, k.cpu);
   }
   for (int64_t i = 0; b->each && i < n; i++) {
-    TRY(score(e, &list[i], 1, &in, &seconds));
-    printf("  %-24s %7.3f s\n", list[i].metric->id, seconds);
+    TRY(score(e, &list[i], 1, &in, &k));
+    printf("  %-26s %7.3f s (%.3f s CPU)\n", list[i].metric->id, k.wall, k.cpu);
   }
 out:
   return rc;
