@@ -1,5 +1,5 @@
-/* Optical flow of the streams that motion metrics compare, computed once per metric_score call. Private to metrics/.
- */
+/* Optical flow of the streams that motion metrics compare, computed once per metric_score call. Private to metrics/
+ * but for the parameters. */
 #ifndef TD_METRICS_FLOW_H
 #define TD_METRICS_FLOW_H
 
