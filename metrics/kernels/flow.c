@@ -49,12 +49,12 @@ static void along(const float *in, const float *tap, int n, int width, float *ou
 
 /* --- polynomial expansion ------------------------------------------------------------------------------------- */
 
-/* `n` and `count` are constants where this is inlined for the usual radius. */
+/* `n` is a constant where this is inlined for the usual radii: the loop over j is then gone before that over pixels
+ * becomes vectors, for which nothing is written that could be read. */
 KERNEL_INLINE void moments(int n, int count, const flow_taps *t, const float *const *row, int at,
                            float *const moment[3]) {
   const float *mid = row[n] + at;
-  float *m0 = moment[0] + at, *m1 = moment[1] + at, *m2 = moment[2] + at;
-#pragma omp simd
+  float m0[BLOCK], m1[BLOCK], m2[BLOCK];
   for (int i = 0; i < count; i++) {
     float s0 = mid[i], s1 = 0, s2 = 0;
     for (int j = 1; j <= n; j++) {
@@ -65,20 +65,22 @@ KERNEL_INLINE void moments(int n, int count, const flow_taps *t, const float *co
     }
     m0[i] = s0, m1[i] = s1, m2[i] = s2;
   }
+  memcpy(moment[0] + at, m0, (size_t)count * sizeof *m0);
+  memcpy(moment[1] + at, m1, (size_t)count * sizeof *m1);
+  memcpy(moment[2] + at, m2, (size_t)count * sizeof *m2);
 }
 
 static void expand_down(const flow_taps *t, const float *const *row, int width, float *const moment[3]) {
-  if (t->n == 5) {
-    BY_BLOCKS(width, moments(5, count, t, row, at, moment));
-  } else {
-    BY_BLOCKS(width, moments(t->n, count, t, row, at, moment));
+  switch (t->n) {
+  case 5: BY_BLOCKS(width, moments(5, count, t, row, at, moment)); break;
+  case 7: BY_BLOCKS(width, moments(7, count, t, row, at, moment)); break;
+  default: BY_BLOCKS(width, moments(t->n, count, t, row, at, moment));
   }
 }
 
 KERNEL_INLINE void cells_of(int n, int count, const flow_taps *t, float *const moment[3], int at, float *cells) {
   const float *a = moment[0] + at, *b = moment[1] + at, *c = moment[2] + at, g0 = t->g[0], ig11 = t->ig11;
   float row[FLOW_COEFS][BLOCK];
-#pragma omp simd
   for (int i = 0; i < count; i++) {
     float y = g0 * b[i], x = 0, yy = g0 * c[i], xx = 0, xy = 0;
     for (int j = 1; j <= n; j++) {
@@ -97,10 +99,10 @@ KERNEL_INLINE void cells_of(int n, int count, const flow_taps *t, float *const m
 }
 
 static void expand_along(const flow_taps *t, float *const moment[3], int width, float *cells) {
-  if (t->n == 5) {
-    BY_BLOCKS(width, cells_of(5, count, t, moment, at, cells));
-  } else {
-    BY_BLOCKS(width, cells_of(t->n, count, t, moment, at, cells));
+  switch (t->n) {
+  case 5: BY_BLOCKS(width, cells_of(5, count, t, moment, at, cells)); break;
+  case 7: BY_BLOCKS(width, cells_of(7, count, t, moment, at, cells)); break;
+  default: BY_BLOCKS(width, cells_of(t->n, count, t, moment, at, cells));
   }
 }
 
