@@ -28,8 +28,7 @@ static int from_study(err *e, const study *st, borrowed *b, table_input *in) {
   for (int i = 0; i < st->n_rows; i++) b->rows[i] = st->rows[i].name;
   for (int i = 0; i < st->n_metrics; i++) {
     const study_metric *m = &st->metrics[i];
-    const metric *def = m->request.metric;
-    b->metrics[i] = (table_metric){m->id, def->version, def->direction, def->unit, m->primary};
+    b->metrics[i] = (table_metric){m->id, m->version, m->direction, m->unit, m->primary};
   }
   for (int64_t i = 0; i < st->n_points; i++) {
     const study_point *p = &st->points[i];

@@ -342,7 +342,7 @@ static int settle(scorer *s) {
   s->torn = 0;
   for (; chunks < 64 && (n = child_read(&s->c.out, data, sizeof data)) > 0; chunks++) whole = data[n - 1] == '\n';
   if (chunks || !whole) say(s, "unasked", "output after the end of an answer is dropped", "");
-  return whole && chunks < 64;
+  return whole && chunks < 64 && s->c.out >= 0;
 }
 
 /* A process is there, or *reason says why there is none. */
