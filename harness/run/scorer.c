@@ -383,9 +383,26 @@ static void apply_no_alpha(const scorer *s, const scorer_question *q, scorer_val
     if (s->card.measure[i].plane != METRIC_RGB) undefined(&out[i], METRIC_NO_ALPHA);
 }
 
+/* Starts a process when there is none, asks, and hears the answer. */
+static int try_once(exchange *x, const scorer_question *q) {
+  scorer *s = x->s;
+  text t = {0};
+  int rc = OK;
+  TRY(have_process(s, x->e, &x->verdict));
+  if (x->verdict) goto out;
+  TRY(write_request(x->e, s, q, &t));
+  x->unsent = t.p;
+  x->left = t.n;
+  x->until = now() + s->o->timeout_s + (s->fresh ? s->o->start_s : 0);
+  TRY(converse(x));
+  take_stderr(s);
+out:
+  text_free(&t);
+  return rc;
+}
+
 int scorer_ask(scorer *s, err *e, const scorer_question *q, scorer_value *out) {
   int rc = OK;
-  text t = {0};
   exchange x = {.s = s, .e = e, .out = out};
   s->id++;
   s->logged = 0;
@@ -394,20 +411,17 @@ int scorer_ask(scorer *s, err *e, const scorer_question *q, scorer_value *out) {
     say(s, SCORER_GIVEN_UP, "too many clips in a row failed", "");
     goto out;
   }
-  TRY(have_process(s, e, &x.verdict));
-  if (!x.verdict) {
-    TRY(write_request(e, s, q, &t));
-    x.unsent = t.p;
-    x.left = t.n;
-    x.until = now() + s->o->timeout_s + (s->fresh ? s->o->start_s : 0);
-    TRY(converse(&x));
-    take_stderr(s);
+  TRY(try_once(&x, q));
+  /* It may have been leaving when the clip came, which is not the clip's doing. */
+  if (x.verdict && strcmp(x.verdict, SCORER_DIED) == 0 && !s->fresh && x.bytes == 0) {
+    child_stop(&s->c, 0, s->o->grace_s);
+    x = (exchange){.s = s, .e = e, .out = out};
+    TRY(try_once(&x, q));
   }
   conclude(&x);
 out:
   if (rc != OK) child_stop(&s->c, 0, s->o->grace_s);
   if (rc == OK) apply_no_alpha(s, q, out);
-  text_free(&t);
   return rc;
 }
 
