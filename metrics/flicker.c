@@ -26,7 +26,7 @@ static int alpha_steady(err *e, const metric_view *v, metric_value *out) {
   return rc;
 }
 
-/* The picture over grey level `ground`; without alpha the picture itself. */
+/* The picture over grey level `ground`; ground 0 leaves the picture as it is. */
 static int picture_steady(err *e, const metric_view *v, double ground, metric_value *out) {
   int64_t n = 3 * (int64_t)v->height * v->width;
   unsigned char *x;
@@ -120,7 +120,7 @@ out:
   .min_frames = 2, .reasons = (const char *const[]){NULL},                                                           \
   .citation = "Huang et al. 2024, VBench, temporal_flickering.py, without its filter for static clips"
 #define MOTION                                                                                                       \
-  .version = 1, .tier = 1, .cost = METRIC_FLOWS, .lo = 0, .plane = METRIC_RGB, .picture = METRIC_PREMULTIPLIED,      \
+  .version = 1, .tier = 1, .cost = METRIC_FLOWS, .lo = 0, .plane = METRIC_RGB, .picture = METRIC_SHOWN,              \
   .min_frames = 2, .params = flow_params
 
 const metric metric_flicker_vbench = {
@@ -138,8 +138,8 @@ const metric metric_flicker_vbench_rgb = {
     STEADY,
     .id = "flicker_vbench_rgb",
     .plane = METRIC_RGB,
-    .picture = METRIC_PREMULTIPLIED,
-    .help = "flicker_vbench of the picture over black",
+    .picture = METRIC_SHOWN,
+    .help = "flicker_vbench of the picture",
     .score = rgb_steady,
 };
 
@@ -159,7 +159,7 @@ const metric metric_mean_flow = {
     .direction = METRIC_NONE,
     .unit = "px/frame",
     .hi = INFINITY,
-    .help = "mean length of the flow of the picture over black: how much there is to flicker or to tear",
+    .help = "mean length of the flow of the picture: how much there is to flicker or to tear",
     .citation = "own definition",
     .reasons = (const char *const[]){NULL},
     .score = mean_flow,

@@ -169,10 +169,10 @@ const metric metric_rgb_warp_error = {
     .lo = 0,
     .hi = 3,
     .plane = METRIC_RGB,
-    .picture = METRIC_PREMULTIPLIED,
+    .picture = METRIC_SHOWN,
     .min_frames = 2,
     .params = rgb_params,
-    .help = "mean squared change of the 8-bit picture over black along its own flow, without occlusions and motion "
+    .help = "mean squared change of the 8-bit picture along its own flow, without occlusions and motion "
             "boundaries, mean of the pairs. A still clip scores 0: read it with mean_flow",
     .citation = "Lai et al. 2018, Learning Blind Video Temporal Consistency, evaluate_WarpError.py, with Farneback "
                 "flow of the clip itself; sum=1: EvalCrafter",

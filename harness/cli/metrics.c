@@ -1,0 +1,109 @@
+/* tandem metrics: what the metrics of this build are. */
+#include <string.h>
+
+#include "cli/grid.h"
+#include "cli/verbs.h"
+#include "metrics/describe.h"
+
+static json *metric_json(const metric *m) {
+  json *j = json_new(JSON_OBJECT), *params = json_new(JSON_ARRAY), *reasons = json_new(JSON_ARRAY);
+  text needs = {0};
+  metric_needs_text(m, &needs);
+  cli_set_text(&j, "id", m->id);
+  cli_set_int(&j, "version", m->version);
+  cli_set_int(&j, "tier", m->tier);
+  cli_set_text(&j, "cost", metric_cost_name(m->cost));
+  cli_set_text(&j, "direction", metric_direction_name(m->direction));
+  cli_set_text(&j, "unit", m->unit);
+  cli_set(&j, "lo", m->lo > -1e300 ? json_new_number(m->lo) : json_new(JSON_NULL));
+  cli_set(&j, "hi", m->hi < 1e300 ? json_new_number(m->hi) : json_new(JSON_NULL));
+  cli_set_text(&j, "plane", metric_plane_name(m->plane));
+  cli_set_text(&j, "picture", metric_picture_name(m->picture));
+  cli_set_text(&j, "needs", needs.p);
+  cli_set_int(&j, "min_frames", m->min_frames);
+  cli_set_bool(&j, "gain", m->gain_ok);
+  for (const metric_param *p = m->params; p && p->name; p++) {
+    json *one = json_new(JSON_OBJECT);
+    cli_set_text(&one, "name", p->name);
+    cli_set_number(&one, "default", p->initial);
+    cli_set_number(&one, "lo", p->lo);
+    cli_set_number(&one, "hi", p->hi);
+    cli_set_text(&one, "help", p->help);
+    cli_push(&params, one);
+  }
+  cli_set(&j, "parameters", params);
+  for (int i = 0; m->reasons[i]; i++) cli_push(&reasons, cli_string(m->reasons[i]));
+  cli_set(&j, "reasons", reasons);
+  cli_set_text(&j, "help", m->help);
+  cli_set_text(&j, "source", m->citation);
+  if (text_ok(&needs, NULL) != OK) json_free(j), j = NULL;
+  text_free(&needs);
+  return j;
+}
+
+static int list(cli *c) {
+  json *all = NULL;
+  grid g = {.cols = 8};
+  text out = {0};
+  if (c->json) {
+    all = json_new(JSON_ARRAY);
+    for (const metric *const *m = metric_list(); *m; m++) cli_push(&all, metric_json(*m));
+    return cli_put_json(c, all);
+  }
+  static const char *const head[] = {"METRIC", "TIER", "BETTER", "UNIT", "PICTURE", "GAIN", "COST", "NEEDS"};
+  for (int i = 0; i < 8; i++) grid_add_text(&g, head[i]);
+  for (const metric *const *m = metric_list(); *m; m++) {
+    text needs = {0};
+    metric_needs_text(*m, &needs);
+    grid_add_text(&g, (*m)->id);
+    grid_add(&g, "%d", (*m)->tier);
+    grid_add_text(&g, (*m)->direction == METRIC_NONE ? "-" : metric_direction_name((*m)->direction));
+    grid_add_text(&g, (*m)->unit);
+    grid_add_text(&g, (*m)->picture == METRIC_NO_PICTURE ? "-" : metric_picture_name((*m)->picture));
+    grid_add_text(&g, (*m)->gain_ok ? "yes" : "-");
+    grid_add_text(&g, metric_cost_name((*m)->cost));
+    grid_add_text(&g, needs.p ? needs.p : "");
+    text_free(&needs);
+  }
+  grid_print(&g, &out);
+  grid_free(&g);
+  return cli_put(c, &out);
+}
+
+static int show(cli *c, const char *name) {
+  metric_request r;
+  text out = {0};
+  int rc = metric_parse(&c->err, name, &r);
+  if (rc != OK) return rc;
+  if (c->json) return cli_put_json(c, metric_json(r.metric));
+  metric_describe(r.metric, 0, &out);
+  if (r.metric->reasons[0]) text_add(&out, "\n");
+  for (int i = 0; r.metric->reasons[i]; i++)
+    text_addf(&out, "%s: %s\n", r.metric->reasons[i], metric_reason_help(r.metric->reasons[i]));
+  return cli_put(c, &out);
+}
+
+static int run(cli *c, const void *args) {
+  (void)args;
+  if (!c->words.n) return list(c);
+  if (strcmp(c->words.v[0], "show"))
+    return err_set(&c->err, E_ARG, "metrics: '%.80s' is not show; without a word it lists all", c->words.v[0]);
+  if (c->words.n != 2) return err_set(&c->err, E_ARG, "metrics show: name one metric, as `metrics` lists them");
+  return show(c, c->words.v[1]);
+}
+
+const cli_verb verb_metrics = {
+    .name = "metrics",
+    .group = "look inside",
+    .help = "the metrics of this build and their definitions",
+    .usage = "[show ID]",
+    .about = "Without a word: all metrics, which picture they read and what they need. show: the whole definition of "
+             "one,\n"
+             "its parameters, its blind spots, when it is undefined and where it comes from.",
+    .examples = "tandem metrics\n"
+                "tandem metrics show color_fit",
+    .shared = CLI_JSON | CLI_OUTPUT,
+    .min_words = 0,
+    .max_words = 2,
+    .run = run,
+};
