@@ -78,12 +78,17 @@ static void threads_and_company_change_nothing(void **state) {
   metric_request list[METRICS_MAX];
   metric_value want[METRICS_MAX], got[METRICS_MAX];
   int64_t n = requests(list), defined = 0;
+  float trimap[FRAMES * HEIGHT * WIDTH];
+  for (int i = 0; i < FRAMES * HEIGHT * WIDTH; i++)
+    trimap[i] = other.alpha[i] > 0 && other.alpha[i] < 1 ? 0.5f : other.alpha[i];
   metric_input in = {.clip = &own,
                      .base = &other,
                      .partner = &other,
-                     .truth = own.alpha,
-                     .partner_truth = other.alpha,
-                     .base_truth = other.alpha};
+                     .truth = other.alpha,
+                     .partner_truth = own.alpha,
+                     .base_truth = other.alpha,
+                     .reference = &other,
+                     .trimap = trimap};
   assert_int_equal(metric_score(&e, list, n, &in, want), OK);
   for (int64_t i = 0; i < n; i++) defined += !want[i].reason && want[i].value != 0;
   assert_true(defined > n / 2);
