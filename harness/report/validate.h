@@ -77,8 +77,8 @@ void validate_free(validate_result *r);
 int validate_run(err *e, const validate_clips *c, const metric_request *list, int64_t n, int threads,
                  validate_result *out) TD_MUST_CHECK;
 
-static inline const validate_cell *validate_at(const validate_result *r, int64_t metric, defect_kind k) {
-  return &r->cell[metric * DEFECT_KINDS + (int)k];
+static inline const validate_cell *validate_at(const validate_result *r, int64_t m, defect_kind k) {
+  return &r->cell[m * DEFECT_KINDS + (int)k];
 }
 /* Over all sets. */
 int64_t validate_clip_count(const validate_cell *c);
