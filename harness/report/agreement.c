@@ -152,21 +152,21 @@ out:
   return rc;
 }
 
-static int members_open(err *e, store *s, const char *study, const questions *q, members *l) {
+static int members_open(err *e, store *s, const char *name, const questions *q, members *l) {
   int rc = OK, truth = 0;
   store_studies found = {0};
   *l = (members){0};
-  TRY(store_study_list(s, e, study, &found));
+  TRY(store_study_list(s, e, name, &found));
   TRY(store_cells_in(s, e, found.at[0].study_id, CELL_DONE, &l->cells));
   TRY(mem_new(e, l->cells.n, sizeof *l->at, "clips", &l->at));
   TRY(mem_new(e, l->cells.n, sizeof *l->design, "designs", &l->design));
   TRY(mem_new(e, l->cells.n, sizeof *l->prompt, "prompts", &l->prompt));
   for (int64_t i = 0; i < l->cells.n; i++)
     if (l->cells.at[i].stage == STAGE_SCORE) TRY(add_member(e, s, &l->cells.at[i], q, l));
-  if (!l->n) FAIL(e, E_CONFIG, "study %s has no scored clip yet; run it first", study);
+  if (!l->n) FAIL(e, E_CONFIG, "study %s has no scored clip yet; run it first", name);
   for (int64_t i = 0; i < l->n; i++) truth |= l->at[i].world;
   if (!truth)
-    FAIL(e, E_CONFIG, "study %s: the true mattes of its clips are not known (its data.kind is not world)", study);
+    FAIL(e, E_CONFIG, "study %s: the true mattes of its clips are not known (its data.kind is not world)", name);
 out:
   store_studies_free(&found);
   return rc;
@@ -233,30 +233,30 @@ static int correlate(err *e, const members *l, const questions *q, int64_t score
                      const agreement_options *o, agreement_row *row) {
   int rc = OK;
   double *x = NULL, *y = NULL;
-  int32_t *prompt = NULL, *design = NULL;
+  int32_t *prompt = NULL, *group = NULL;
   double sign = q->at[score].metric->direction == METRIC_DOWN ? -1 : 1;
   TRY(mem_new(e, l->n, sizeof *x, "correlation", &x));
   TRY(mem_new(e, l->n, sizeof *y, "correlation", &y));
   TRY(mem_new(e, l->n, sizeof *prompt, "correlation", &prompt));
-  TRY(mem_new(e, l->n, sizeof *design, "correlation", &design));
+  TRY(mem_new(e, l->n, sizeof *group, "correlation", &group));
   metric_print(&q->at[score], row->score);
   metric_print(&q->at[target], row->target);
   for (int64_t i = 0; i < l->n; i++) {
     const metric_value *s = &l->at[i].value[score], *t = &l->at[i].value[target];
     if (s->reason || t->reason) continue;
     x[row->points] = sign * s->value, y[row->points] = t->value;
-    prompt[row->points] = l->at[i].prompt, design[row->points++] = l->at[i].design;
+    prompt[row->points] = l->at[i].prompt, group[row->points++] = l->at[i].design;
   }
   stats_points p = {.n = row->points,
                     .x = x,
                     .y = y,
                     .cluster = prompt,
-                    .group = design,
+                    .group = group,
                     .clusters = l->prompts,
                     .groups = l->designs};
   TRY(stats_correlate(e, &p, o->replicates, o->seed, o->level, &row->r));
 out:
-  free(x), free(y), free(prompt), free(design);
+  free(x), free(y), free(prompt), free(group);
   return rc;
 }
 
@@ -275,14 +275,14 @@ static int correlate_all(err *e, const members *l, const questions *q, const agr
   return rc;
 }
 
-int agreement_make(err *e, store *s, const char *study, const metric_request *list, int64_t n,
+int agreement_make(err *e, store *s, const char *name, const metric_request *list, int64_t n,
                    const agreement_options *o, agreement *out) {
   int rc = OK;
   questions q = {0};
   members l = {0};
   *out = (agreement){0};
   TRY(questions_open(e, list, n, &q));
-  TRY(members_open(e, s, study, &q, &l));
+  TRY(members_open(e, s, name, &q, &l));
   TRY(complete_all(e, &q, &l, o->threads > 1 ? o->threads : 1, &out->computed));
   out->clips = l.n, out->designs = l.designs, out->prompts = l.prompts;
   out->n = TARGETS * q.scores;

@@ -31,7 +31,7 @@ typedef struct agreement {
  * needed) and are no gains: each with true_iou and true_corr, its gain with true_iou_gain, in the order of `list`.
  * Stored values of the same version are taken as they are; the rest is computed from the stored clips, partners and
  * base clips as the score stage does. E_CONFIG when the study's clips have no true matte. */
-int agreement_make(err *e, store *s, const char *study, const metric_request *list, int64_t n,
+int agreement_make(err *e, store *s, const char *study_name, const metric_request *list, int64_t n,
                    const agreement_options *o, agreement *out) TD_MUST_CHECK;
 void agreement_free(agreement *a);
 

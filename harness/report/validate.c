@@ -256,13 +256,17 @@ int validate_primary(const metric_request *r) {
   return r->metric->tier <= 1 && r->metric->direction != METRIC_NONE && !metric_circular(r);
 }
 
+int validate_reaches(const validate_result *r, const metric_request *list, int64_t m, defect_kind k) {
+  const validate_cell *c = validate_at(r, m, k);
+  int64_t n = validate_clip_count(c);
+  return validate_primary(&list[m]) && n > 0 && (double)validate_good(c) >= SHARE * (double)n;
+}
+
 int64_t validate_best(const validate_result *r, const metric_request *list, defect_kind k) {
   int64_t best = -1;
-  for (int64_t m = 0; m < r->metrics; m++) {
-    const validate_cell *c = validate_at(r, m, k);
-    int64_t n = validate_clip_count(c);
-    if (!validate_primary(&list[m]) || !n || (double)validate_good(c) < SHARE * (double)n) continue;
-    if (best < 0 || validate_good(c) > validate_good(validate_at(r, best, k))) best = m;
-  }
+  for (int64_t m = 0; m < r->metrics; m++)
+    if (validate_reaches(r, list, m, k) &&
+        (best < 0 || validate_good(validate_at(r, m, k)) > validate_good(validate_at(r, best, k))))
+      best = m;
   return best;
 }

@@ -87,8 +87,9 @@ int64_t validate_count(const validate_cell *c, validate_verdict v);
 int64_t validate_good(const validate_cell *c);
 /* Tier 0 or 1, with a direction, not circular: what a study may rest on. */
 int validate_primary(const metric_request *r);
-/* The primary metric that orders a defect on most clips, the first of equals; -1 when none orders at least 90 %, or
- * the defect changed no clip. */
+/* Whether request m is primary and orders the defect on at least 90 % of the clips that it changes. */
+int validate_reaches(const validate_result *r, const metric_request *list, int64_t m, defect_kind k);
+/* The primary metric that orders a defect on most clips, the first of equals; -1 when none reaches 90 %. */
 int64_t validate_best(const validate_result *r, const metric_request *list, defect_kind k);
 
 #endif
