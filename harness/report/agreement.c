@@ -88,15 +88,14 @@ out:
 
 static int find_clips(err *e, store *s, const char *key, member *m) {
   int rc = OK;
-  store_cells up = {0};
-  TRY(store_lineage(s, e, key, 0, &up));
-  for (int64_t i = 0; i < up.n; i++)
+  store_inputs in = {0};
+  TRY(store_input_list(s, e, key, &in));
+  for (int64_t i = 0; i < in.n; i++)
     for (int k = 0; k < ROLES; k++)
-      if (up.at[i].depth == 1 && up.at[i].role && !strcmp(up.at[i].role, roles[k]))
-        TRY(clip_path(e, s, up.at[i].key, &m->path[k]));
+      if (in.at[i].key && !strcmp(in.at[i].role, roles[k])) TRY(clip_path(e, s, in.at[i].key, &m->path[k]));
   if (!m->path[SAMPLE]) FAIL(e, E_STORE, "score %.12s was made from no clip", key);
 out:
-  store_cells_free(&up);
+  store_inputs_free(&in);
   return rc;
 }
 
