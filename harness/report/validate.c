@@ -196,6 +196,9 @@ static void count(const validate_clips *c, const questions *q, const job *jobs, 
         v[0] = jobs[i * JOBS + DEFECT_KINDS].value[m];
         cell->clips[set]++;
         cell->verdict[set][validate_order(q->list[m].metric->direction, v, n)]++;
+        metric_value ends[] = {v[0], v[n - 1]};
+        validate_verdict end = validate_order(q->list[m].metric->direction, ends, 2);
+        cell->seen += end == VALIDATE_ORDERED || end == VALIDATE_BY_GATE;
         for (int s = 0; s < n; s++)
           if (!v[s].reason) cell->sum[s] += v[s].value, cell->defined[s]++;
       }
@@ -267,6 +270,14 @@ int64_t validate_best(const validate_result *r, const metric_request *list, defe
   for (int64_t m = 0; m < r->metrics; m++)
     if (validate_reaches(r, list, m, k) &&
         (best < 0 || validate_good(validate_at(r, m, k)) > validate_good(validate_at(r, best, k))))
+      best = m;
+  return best;
+}
+
+int64_t validate_seen_by(const validate_result *r, const metric_request *list, defect_kind k) {
+  int64_t best = -1;
+  for (int64_t m = 0; m < r->metrics; m++)
+    if (validate_primary(&list[m]) && validate_at(r, m, k)->seen > (best < 0 ? 0 : validate_at(r, best, k)->seen))
       best = m;
   return best;
 }

@@ -63,6 +63,7 @@ validate_verdict validate_order(metric_direction d, const metric_value *v, int n
 typedef struct validate_cell {
   int64_t clips[VALIDATE_SETS]; /* those whose alpha the defect changes at every step, visibly in 8 bits */
   int64_t verdict[VALIDATE_SETS][VALIDATE_VERDICTS];
+  int64_t seen; /* clips whose largest strength alone is strictly worse than the clean clip, or gated */
   double sum[DEFECT_STEPS + 1]; /* of the defined values, clean first */
   int64_t defined[DEFECT_STEPS + 1];
 } validate_cell;
@@ -85,6 +86,8 @@ int64_t validate_clip_count(const validate_cell *c);
 int64_t validate_count(const validate_cell *c, validate_verdict v);
 /* Ordered chains, by gate or by value. */
 int64_t validate_good(const validate_cell *c);
+/* The primary metric with the most clips `seen`, the first of equals; -1 when there is none. */
+int64_t validate_seen_by(const validate_result *r, const metric_request *list, defect_kind k);
 /* Tier 0 or 1, with a direction, not circular: what a study may rest on. */
 int validate_primary(const metric_request *r);
 /* Whether request m is primary and orders the defect on at least 90 % of the clips that it changes. */
