@@ -78,11 +78,18 @@ static void best_row(const validate_page *p, defect_kind k, grid *g) {
     else
       grid_add(g, "-");
   }
+  int64_t seen = validate_seen_by(p->result, p->list, k);
+  if (seen >= 0) metric_print(&p->list[seen], name);
+  if (seen >= 0)
+    grid_add(g, "%s %lld/%lld", name, (long long)validate_at(p->result, seen, k)->seen,
+             (long long)validate_clip_count(validate_at(p->result, seen, k)));
+  else
+    grid_add(g, "-");
   add_others(p, k, best, g);
 }
 
 static void best_table(const validate_page *p, int markdown, text *out) {
-  grid g = {.cols = 5};
+  grid g = {.cols = 6};
   for (int set = 0; set < VALIDATE_SETS; set++) g.cols += has_set(p, set);
   grid_add(&g, "defect");
   grid_add(&g, "alpha is");
@@ -90,6 +97,7 @@ static void best_table(const validate_page *p, int markdown, text *out) {
   grid_add(&g, "best primary");
   for (int set = 0; set < VALIDATE_SETS; set++)
     if (has_set(p, set)) grid_add(&g, "%s", validate_set_name((validate_set)set));
+  grid_add(&g, "largest alone");
   grid_add(&g, "also at least 90 %%");
   for (int k = 0; k < DEFECT_KINDS; k++) best_row(p, (defect_kind)k, &g);
   table(&g, markdown, out);
@@ -120,20 +128,24 @@ static void add_cell(grid *g, const validate_cell *c, metric_direction d, int fu
   text_free(&t);
 }
 
-/* 1: every verdict of the metric is `v`. */
-static int always(const validate_page *p, int64_t m, validate_verdict v) {
+/* How much a metric says: no value for any clip, no defect moves it, or more. */
+typedef enum voice { VOICE_NONE, VOICE_FLAT, VOICE_SOME } voice;
+
+static voice voice_of(const validate_page *p, int64_t m) {
+  voice v = VOICE_NONE;
   for (int k = 0; k < DEFECT_KINDS; k++) {
     const validate_cell *c = validate_at(p->result, m, (defect_kind)k);
-    if (validate_count(c, v) != validate_clip_count(c)) return 0;
+    if (validate_good(c) || validate_count(c, VALIDATE_WRONG)) return VOICE_SOME;
+    if (validate_count(c, VALIDATE_TIED)) v = VOICE_FLAT;
   }
-  return 1;
+  return v;
 }
 
-static void list_always(const validate_page *p, validate_verdict v, const char *title, text *out) {
+static void list_silent(const validate_page *p, voice which, const char *title, text *out) {
   char name[METRIC_TEXT];
   int n = 0;
   for (int64_t m = 0; m < p->n; m++) {
-    if (!always(p, m, v)) continue;
+    if (voice_of(p, m) != which) continue;
     metric_print(&p->list[m], name);
     text_addf(out, "%s%s", n++ ? ", " : title, name);
   }
@@ -155,7 +167,7 @@ static void order_table(const validate_page *p, int from, int to, int markdown, 
   for (int64_t m = 0; m < p->n; m++) {
     char name[METRIC_TEXT];
     const metric *about = p->list[m].metric;
-    if (always(p, m, VALIDATE_TIED) || always(p, m, VALIDATE_UNDEFINED)) continue;
+    if (voice_of(p, m) != VOICE_SOME) continue;
     metric_print(&p->list[m], name);
     grid_add(&g, "%s", name);
     grid_add(&g, "%d", about->tier);
@@ -167,32 +179,52 @@ static void order_table(const validate_page *p, int from, int to, int markdown, 
   grid_free(&g);
 }
 
+static const char setup[] =
+    "Known defects of growing strength are planted in the alpha of clips whose right alpha is known; the picture, "
+    "with "
+    "a background of its\nown, is never touched. *world*: 48x48, 8 frames (`media/world.h`, set broad). *moving*: "
+    "96x128, 10 frames, "
+    "textured disc, ellipse and\nglass over a moving textured plate (`media/moving.h`). *given*: files. Strengths "
+    "and "
+    "clips were fixed before any metric was looked at.\nTruth and reference are the clean clip; partner, base model "
+    "and the "
+    "alpha of `other` are another clip of the same kind. A defect counts\non the clips whose alpha every step of it "
+    "changes in 8 bits. Primary: tier 0 or 1, with a direction, not circular; named where it orders\nall strengths "
+    "on at "
+    "least 90 % of the clips. *Largest alone*: the primary metric that finds the largest strength worse than the "
+    "clean\n"
+    "clip, or gates it, most often.\n\n";
+static const char long_legend[] =
+    "\nEvery metric, `k/n`: of the n clips that the defect changes, k on which every step is strictly worse. *By "
+    "gate*: "
+    "so many of the k because\na step became undefined as degenerate (`empty_alpha`, `opaque_alpha`, `flat_alpha`, "
+    "`no_band`, `no_mask`) and stayed so. *NULL*: no\nvalue for the clean clip, or another reason at some step. "
+    "*Tied*: "
+    "some step equal, none better. The rest has a step that is better.\n`~k/n`: a metric without a direction, which "
+    "cannot order, has another value or none at the largest strength.\n\n";
+static const char short_legend[] = "\nlargest alone: clips whose largest strength is worse than none. k/n: clips "
+                                   "whose every step is worse, g of them "
+                                   "by a gate;\nu undefined, t tied; ~: moved, no direction.\n\n";
+
 static void planted(const validate_page *p, int markdown, text *out) {
   int64_t in_set[VALIDATE_SETS] = {0};
   for (int64_t i = 0; i < p->clips->n; i++) in_set[p->clips->at[i].set]++;
+  if (markdown) text_add(out, setup);
   text_addf(out, "Clips:");
   for (int s = 0, n = 0; s < VALIDATE_SETS; s++)
     if (in_set[s])
       text_addf(out, "%s %lld %s", n++ ? "," : "", (long long)in_set[s], validate_set_name((validate_set)s));
   text_addf(out, "; seed %llu.\n\n", (unsigned long long)p->seed);
   best_table(p, markdown, out);
-  text_add(out,
-           markdown
-               ? "\nEvery metric. `k/n`: of n clips that the defect changes at every strength, k on which every "
-                 "step is strictly worse. *By gate*: k of\nthem because a step became undefined as degenerate "
-                 "(`empty_alpha`, `opaque_alpha`, `flat_alpha`, `no_band`, `no_mask`) and stayed so. *NULL*: no\n"
-                 "value for the clean clip, or another reason. *Tied*: some step equal, none better; the rest of "
-                 "n has a step that is better. `~k/n`: a metric\nwithout a direction has another value, or "
-                 "none, at the largest strength.\n\n"
-               : "\nk/n: clips in order; g of them by a gate, u undefined, t tied; ~: moved, no direction\n\n");
+  text_add(out, markdown ? long_legend : short_legend);
   order_table(p, 0, markdown ? DEFECT_KINDS : DEFECT_KINDS / 2, markdown, out);
   text_add(out, "\n");
   if (!markdown) {
     order_table(p, DEFECT_KINDS / 2, DEFECT_KINDS, markdown, out);
     text_add(out, "\n");
   }
-  list_always(p, VALIDATE_TIED, "Moved by no defect: ", out);
-  list_always(p, VALIDATE_UNDEFINED, "Undefined on all of these clips: ", out);
+  list_silent(p, VOICE_FLAT, "Moved by no defect: ", out);
+  list_silent(p, VOICE_NONE, "Undefined on all of these clips: ", out);
 }
 
 /* --- agreement -------------------------------------------------------------------------------------------------- */
@@ -211,14 +243,14 @@ static void agreement_table(const validate_page *p, int markdown, text *out) {
   grid g = {.cols = 9};
   static const char *const head[] = {"score",       "truth",     "clips",     "rank, pooled", "rank, within",
                                      "rank, means", "r, pooled", "r, within", "r, means"};
-  text_addf(out, "%sStudy %s: %lld clips of %lld designs and %lld prompts; ", markdown ? "\n" : "", p->study_name,
-            (long long)a->clips, (long long)a->designs, (long long)a->prompts);
-  text_addf(out, "%lld of them scored here. Correlation with the truth, positive where a better score goes with a\n",
-            (long long)a->computed);
-  text_addf(out,
-            "better truth: Spearman (rank) and Pearson (r), over all clips, within a design (mean over designs) and "
-            "over design means;\n95 %% intervals from %lld resamplings of the prompts.\n\n",
-            (long long)p->replicates);
+  text_addf(
+      out,
+      "Study %s: %lld clips of %lld designs and %lld prompts (scored here, not in the store: %lld). Correlation "
+      "with the truth, positive where\na better score goes with a better truth: Spearman's (rank) and Pearson's "
+      "(r), over all clips, within a design (mean over designs)\nand over design means; [95 %% interval of %lld "
+      "resamplings of the prompts].\n\n",
+      p->study_name, (long long)a->clips, (long long)a->designs, (long long)a->prompts, (long long)a->computed,
+      (long long)p->replicates);
   for (int i = 0; i < g.cols; i++) grid_add(&g, "%s", head[i]);
   for (int64_t i = 0; i < a->n; i++) {
     const agreement_row *r = &a->row[i];
@@ -254,6 +286,7 @@ static json *cell_json(const validate_cell *c, int steps) {
   }
   for (int i = 0; i <= steps; i++)
     cli_push(&mean, c->defined[i] ? json_new_number(c->sum[i] / (double)c->defined[i]) : json_new(JSON_NULL));
+  cli_set_int(&o, "seen", c->seen);
   cli_set(&o, "sets", sets);
   cli_set(&o, "mean", mean);
   return o;
