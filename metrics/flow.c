@@ -5,19 +5,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "metrics/code8.h"
 #include "metrics/plane.h"
 #include "metrics/session.h"
 
-const metric_param flow_params[] = {
-    {"pyr_scale", "size ratio of pyramid levels", 0.5, 0.1, 0.95, 0},
-    {"levels", "at most this many levels above the full image", 3, 0, FB_LEVELS, 1},
-    {"window", "side of the averaging window, px", 15, 1, 255, 1},
-    {"iterations", "per level", 3, 1, 100, 1},
-    {"poly_n", "radius of the polynomial expansion, px", 5, 1, FB_POLY, 1},
-    {"poly_sigma", "of its Gaussian, px", 1.2, 0.1, 16, 0},
-    {"gaussian", "1: Gaussian instead of box averaging", 0, 0, 1, 1},
-    {0},
-};
+const metric_param flow_params[] = {FLOW_PARAM_ROWS, {0}};
 
 fb_params flow_read_params(const double *v) {
   return (fb_params){v[0], (int)v[1], (int)v[2], (int)v[3], (int)v[4], v[5], (int)v[6]};
@@ -33,11 +25,6 @@ static int same_params(const fb_params *a, const fb_params *b) {
   return a->pyr_scale == b->pyr_scale && a->levels == b->levels && a->window == b->window &&
          a->iterations == b->iterations && a->poly_n == b->poly_n && a->poly_sigma == b->poly_sigma &&
          a->gaussian == b->gaussian;
-}
-
-/* 8-bit code of v in [0,1]: half up, with room for what float made of the exact ties of 8-bit sources. */
-static float code8(double v) {
-  return (float)fmax(0, fmin(255, floor(v * 255 + 0.5 + 1e-5)));
 }
 
 static int stretch(err *e, float *x, int64_t n) {
@@ -58,7 +45,7 @@ int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float 
   int stretched = stream == FLOW_LUMA_STRETCHED || stream == FLOW_ALPHA_STRETCHED;
   for (int64_t i = 0; i < n; i++) {
     double v = luma ? plane_luma(plane + 3 * i) : (double)plane[i];
-    out[i] = stretched ? (float)v : code8(v);
+    out[i] = stretched ? (float)v : (float)code8(v);
   }
   return stretched ? stretch(e, out, n) : OK;
 }

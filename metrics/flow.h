@@ -30,6 +30,14 @@ typedef struct flow_cache {
 } flow_cache;
 
 /* The seven numbers of the flow, the first parameters of every metric that reads one. */
+#define FLOW_PARAM_ROWS                                                                                              \
+  {"pyr_scale", "size ratio of pyramid levels", 0.5, 0.1, 0.95, 0},                                                  \
+      {"levels", "at most this many levels above the full image", 3, 0, FB_LEVELS, 1},                               \
+      {"window", "side of the averaging window, px", 15, 1, 255, 1}, {"iterations", "per level", 3, 1, 100, 1},      \
+      {"poly_n", "radius of the polynomial expansion, px", 5, 1, FB_POLY, 1},                                        \
+      {"poly_sigma", "of its Gaussian, px", 1.2, 0.1, 16, 0}, {                                                      \
+    "gaussian", "1: Gaussian instead of box averaging", 0, 0, 1, 1                                                   \
+  }
 extern const metric_param flow_params[];
 fb_params flow_read_params(const double *param);
 

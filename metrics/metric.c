@@ -45,7 +45,7 @@ const metric_reason *metric_reasons(void) {
       {METRIC_STATIC_BASE, "the base model's object does not move"},
       {METRIC_NO_BAND, "alpha has no edge"},
       {METRIC_NO_MASK, "alpha is nowhere at least one half"},
-      {METRIC_NO_INTERIOR, "alpha's edges fill the frame"},
+      {METRIC_NO_GROUND, "alpha is nowhere below .02"},
       {METRIC_IDENTICAL, "the pictures are equal, the ratio is infinite"},
       {NULL, NULL},
   };

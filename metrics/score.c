@@ -48,7 +48,8 @@ static int session_open(err *e, metric_session *s, const metric_input *in) {
 
 static void session_close(metric_session *s) {
   for (int i = 0; i < SOURCES; i++)
-    for (int k = 0; k <= METRIC_STRAIGHT; k++) free(s->form[i][k]);
+    for (int k = 0; k <= METRIC_SHOWN; k++) free(s->form[i][k]);
+  free(s->band);
   flow_cache_close(&s->flows);
 }
 
@@ -66,7 +67,7 @@ static const char *missing(const metric_session *s, const metric_request *r, ses
   const metric_input *in = s->in;
   const metric *m = r->metric;
   const clip *own = in->clip, *pic = side == SIDE_OWN ? own : in->partner;
-  int alpha = (m->needs & METRIC_NEEDS_ALPHA) || r->picture == METRIC_PREMULTIPLIED || r->picture == METRIC_STRAIGHT;
+  int alpha = (m->needs & METRIC_NEEDS_ALPHA) || r->picture == METRIC_STRAIGHT;
   const char *why = NULL;
   if (!pic) return METRIC_NO_PARTNER;
   if (pixels(own) == 0) return METRIC_EMPTY_CLIP;
@@ -80,7 +81,8 @@ static const char *missing(const metric_session *s, const metric_request *r, ses
   if ((why = unreadable(r->picture, m, pic->colour))) return why;
   if ((m->needs & METRIC_NEEDS_BASE) && (why = unreadable(r->picture, m, in->base->colour))) return why;
   if ((m->needs & METRIC_NEEDS_REFERENCE) && (why = unreadable(r->picture, m, in->reference->colour))) return why;
-  if ((alpha && s->bad_alpha) || (r->picture != METRIC_NO_PICTURE && s->bad_rgb[side]) ||
+  int multiplied = r->picture == METRIC_PREMULTIPLIED || r->picture == METRIC_SHOWN;
+  if (((alpha || multiplied) && s->bad_alpha) || (r->picture != METRIC_NO_PICTURE && s->bad_rgb[side]) ||
       ((m->needs & METRIC_NEEDS_TRUTH) && s->bad_truth[side]) || ((m->needs & METRIC_NEEDS_BASE) && s->bad_base) ||
       ((m->needs & METRIC_NEEDS_BASE_TRUTH) && s->bad_base_truth) ||
       ((m->needs & METRIC_NEEDS_REFERENCE) && s->bad_reference) ||
@@ -97,9 +99,10 @@ static int picture(err *e, metric_session *s, session_side side, metric_picture 
   const clip *c = side == SIDE_OWN ? s->in->clip : side == SIDE_PARTNER ? s->in->partner : s->in->reference;
   const float *alpha = side == SIDE_REFERENCE ? c->alpha : s->in->clip->alpha;
   *out = c->rgb;
+  if (want == METRIC_SHOWN) want = c->colour == CLIP_DECODED ? METRIC_DECODED : METRIC_PREMULTIPLIED;
   if (want == METRIC_NO_PICTURE) *out = NULL;
   if (want == METRIC_NO_PICTURE || want == METRIC_DECODED) return OK;
-  if (want == METRIC_PREMULTIPLIED && c->colour == CLIP_PREMULTIPLIED) return OK;
+  if (want == METRIC_PREMULTIPLIED && (c->colour == CLIP_PREMULTIPLIED || !alpha)) return OK; /* opaque */
   float **made = &s->form[side][want];
   *out = *made;
   if (*made) return OK;

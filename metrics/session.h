@@ -20,7 +20,8 @@ struct metric_session {
   double alpha_mean, alpha_max;
   /* 1 when a plane holds a value that is not finite */
   int bad_alpha, bad_rgb[SIDES], bad_truth[SIDES], bad_base, bad_base_truth, bad_reference, bad_trimap;
-  float *form[SOURCES][METRIC_STRAIGHT + 1]; /* pictures made here, by metric_picture */
+  float *form[SOURCES][METRIC_SHOWN + 1]; /* pictures made here, by metric_picture */
+  unsigned char *band;                    /* of the alpha under test, [T][H][W]; NULL until asked for */
   flow_cache flows;
 };
 

@@ -1,63 +1,19 @@
 #include "cli/metrics_validate.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <omp.h>
 
-#include "base/mem.h"
+#include "cli/requests.h"
+#include "cli/score_clips.h"
+#include "cli/score_jobs.h"
 #include "cli/validate_page.h"
-
-/* --- which metrics ---------------------------------------------------------------------------------------------- */
-
-typedef struct requests {
-  metric_request *at;
-  int64_t n, cap;
-} requests;
-
-static int add_request(err *e, requests *l, const metric_request *r) {
-  int rc = OK;
-  for (int64_t i = 0; i < l->n; i++) {
-    char a[METRIC_TEXT], b[METRIC_TEXT];
-    metric_print(&l->at[i], a), metric_print(r, b);
-    if (!strcmp(a, b)) return OK;
-  }
-  TRY(mem_grow(e, &l->at, &l->cap, l->n + 1, sizeof *l->at, "metrics"));
-  l->at[l->n++] = *r;
-out:
-  return rc;
-}
-
-/* Bytes of the next metric at s: a piece between commas that has a '=' and no ':' is still a parameter of it. */
-static size_t request_length(const char *s) {
-  size_t n = strcspn(s, ",");
-  while (s[n]) {
-    size_t piece = strcspn(s + n + 1, ","), name = strcspn(s + n + 1, ":=,");
-    if (s[n + 1 + name] != '=') break;
-    n += 1 + piece;
-  }
-  return n;
-}
 
 static int named_requests(err *e, const cli_list *names, requests *l) {
   int rc = OK;
-  for (int i = 0; i < names->n; i++)
-    for (const char *s = names->v[i];; s++) {
-      char one[METRIC_TEXT];
-      metric_request r;
-      size_t n = request_length(s);
-      if (n >= sizeof one) FAIL(e, E_ARG, "--metric: '%.40s...' is too long", s);
-      memcpy(one, s, n);
-      one[n] = 0;
-      TRY(metric_parse(e, one, &r));
-      TRY(add_request(e, l, &r));
-      s += n;
-      if (!*s) break;
-    }
+  for (int i = 0; i < names->n; i++) TRY(requests_named(e, names->v[i], l));
+  if (!l->n) FAIL(e, E_ARG, "--metric names no metric");
 out:
   return rc;
 }
@@ -68,81 +24,43 @@ static int all_requests(err *e, requests *l) {
   for (const metric *const *m = metric_list(); *m; m++) {
     metric_request r;
     TRY(metric_parse(e, (*m)->id, &r));
-    TRY(add_request(e, l, &r));
+    TRY(requests_add(e, l, &r));
     r.gain = 1;
-    if ((*m)->gain_ok) TRY(add_request(e, l, &r));
+    if ((*m)->gain_ok) TRY(requests_add(e, l, &r));
   }
 out:
   return rc;
 }
 
-/* --- which clips ------------------------------------------------------------------------------------------------ */
-
-typedef struct paths {
-  char **v;
-  int64_t n, cap;
-} paths;
-
-static void paths_free(paths *p) {
-  for (int64_t i = 0; i < p->n; i++) free(p->v[i]);
-  free(p->v);
-}
-
-static int add_path(err *e, paths *p, const char *folder, const char *name) {
+static int add_files(err *e, uint64_t seed, const char *const *words, int n, validate_clips *clips) {
   int rc = OK;
-  text t = {0};
-  text_addf(&t, "%s%s%s", folder, *folder ? "/" : "", name);
-  TRY(text_ok(&t, e));
-  TRY(mem_grow(e, &p->v, &p->cap, p->n + 1, sizeof *p->v, "clips"));
-  TRY(mem_strdup(e, t.p, &p->v[p->n]));
-  p->n++;
+  score_jobs jobs = {0};
+  score_clips one = {0};
+  TRY(score_jobs_open(e, &(score_sources){.clips = words, .n_clips = n}, &jobs));
+  for (int64_t i = 0; i < jobs.n; i++) {
+    TRY(score_clips_read(e, &jobs.at[i], 0, &one));
+    TRY(validate_add(e, seed, jobs.at[i].name, &one.own, clips));
+    score_clips_free(&one);
+  }
+  TRY(validate_pair(e, clips));
 out:
-  text_free(&t);
+  score_clips_free(&one);
+  score_jobs_close(&jobs);
   return rc;
 }
 
-static int is_clip_name(const char *name) {
-  static const char *const endings[] = {".mkv", ".webm", ".mov", ".mp4",  ".avi",
-                                        ".nut", ".webp", ".gif", ".apng", ".png"};
-  const char *dot = strrchr(name, '.');
-  for (size_t i = 0; dot && dot != name && i < sizeof endings / sizeof endings[0]; i++)
-    if (!strcmp(dot, endings[i])) return 1;
-  return 0;
-}
-
-static int by_name(const void *a, const void *b) {
-  const char *const *x = a, *const *y = b;
-  return strcmp(*x, *y);
-}
-
-static int add_folder(err *e, const char *folder, paths *p) {
+static int gather_clips(cli *c, const validate_args *a, const char *const *words, int n, validate_clips *clips) {
   int rc = OK;
-  int64_t first = p->n;
-  DIR *d = opendir(folder);
-  if (!d) FAIL(e, E_IO, "%s: cannot open: %s", folder, strerror(errno));
-  for (const struct dirent *entry; (entry = readdir(d));)
-    if (is_clip_name(entry->d_name)) TRY(add_path(e, p, folder, entry->d_name));
-  if (p->n == first)
-    FAIL(e, E_CONFIG, "%s: no clip in this folder (.mkv, .webm, .mov, .mp4, .webp, .gif, .png...)", folder);
-  qsort(p->v + first, (size_t)(p->n - first), sizeof *p->v, by_name);
+  if (!a->clips && !n && !a->study)
+    FAIL(&c->err, E_ARG, "--clips 0 and no clip or study: there is nothing to validate on");
+  TRY(validate_procedural(&c->err, (uint64_t)a->seed, a->clips, clips));
+  if (n) TRY(add_files(&c->err, (uint64_t)a->seed, words, n, clips));
 out:
-  if (d) closedir(d);
   return rc;
 }
 
-static int gather_clips(err *e, const validate_args *a, const char *const *words, int n, validate_clips *clips) {
-  int rc = OK;
-  paths p = {0};
-  struct stat s;
-  for (int i = 0; i < n; i++)
-    TRY(stat(words[i], &s) == 0 && S_ISDIR(s.st_mode) ? add_folder(e, words[i], &p) : add_path(e, &p, "", words[i]));
-  if (!a->clips && !p.n && !a->study)
-    FAIL(e, E_ARG, "--clips 0 and no clip or study: there is nothing to validate on");
-  TRY(validate_procedural(e, (uint64_t)a->seed, a->clips, clips));
-  TRY(validate_files(e, (uint64_t)a->seed, (const char *const *)p.v, p.n, clips));
-out:
-  paths_free(&p);
-  return rc;
+int metrics_validate_asked(const validate_args *a) {
+  return a->metrics.n || a->study || a->markdown || a->strict;
 }
 
 /* --- the verb --------------------------------------------------------------------------------------------------- */
@@ -202,7 +120,7 @@ int metrics_validate(cli *c, const validate_args *a, const char *const *words, i
   agreement agreed = {0};
   if (c->json && a->markdown) FAIL(&c->err, E_ARG, "--json and --markdown exclude each other");
   TRY(a->metrics.n ? named_requests(&c->err, &a->metrics, &l) : all_requests(&c->err, &l));
-  TRY(gather_clips(&c->err, a, words, n, &clips));
+  TRY(gather_clips(c, a, words, n, &clips));
   TRY(validate_run(&c->err, &clips, l.at, l.n, threads, &result));
   if (a->study) TRY(agree(c, a, &l, threads, &agreed));
   validate_page p = {.clips = &clips,

@@ -55,6 +55,8 @@ typedef struct validate_args {
     .help = "validate: exit 1 when a defect has no primary metric that orders it on 90 % of the clips"               \
   }
 
+/* Whether an option of `validate` was given that a list of metrics cannot use. */
+int metrics_validate_asked(const validate_args *a);
 /* words: the clips and folders after the word "validate". */
 int metrics_validate(cli *c, const validate_args *a, const char *const *words, int n) TD_MUST_CHECK;
 

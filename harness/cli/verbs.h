@@ -11,6 +11,7 @@ extern const cli_verb verb_forward;
 extern const cli_verb verb_metrics;
 extern const cli_verb verb_pretrain;
 extern const cli_verb verb_run;
+extern const cli_verb verb_score;
 extern const cli_verb verb_sheet;
 extern const cli_verb verb_show;
 extern const cli_verb verb_sql;

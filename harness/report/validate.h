@@ -39,10 +39,12 @@ void validate_clips_free(validate_clips *c);
 /* Appends n clips of media/world.h (set "broad") and n of media/moving.h (96x128, 10 frames, kinds in turn). */
 int validate_procedural(err *e, uint64_t seed, int64_t n, validate_clips *c) TD_MUST_CHECK;
 #define VALIDATE_FRAMES 16
-/* Appends the files as clips of their first VALIDATE_FRAMES frames. Straight and premultiplied ones are put over a
- * moving textured plate, decoded ones keep their background. The partner is the next one of the same size, else the
- * clip itself turned by 180 degrees. Errors name the file; E_FORMAT when it has no alpha. */
-int validate_files(err *e, uint64_t seed, const char *const *path, int64_t n, validate_clips *c) TD_MUST_CHECK;
+/* Appends a clip of the user, of which the first VALIDATE_FRAMES frames are kept; `c` is taken, and empty afterwards,
+ * also on failure. Straight and premultiplied colour is put over a moving textured plate, decoded keeps its
+ * background. E_ARG without alpha. */
+int validate_add(err *e, uint64_t seed, const char *name, clip *c, validate_clips *list) TD_MUST_CHECK;
+/* Gives every added clip its partner: the next one of the same size, else the clip itself turned by 180 degrees. */
+int validate_pair(err *e, validate_clips *list) TD_MUST_CHECK;
 
 /* What a metric says of one clip's chain of strengths. */
 typedef enum validate_verdict {

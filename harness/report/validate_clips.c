@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "media/moving.h"
-#include "media/video.h"
 #include "media/world.h"
 #include "report/validate.h"
 
@@ -113,17 +112,22 @@ out:
 
 /* --- clips of the user ------------------------------------------------------------------------------------------ */
 
-static int add_file(err *e, const char *path, uint64_t seed, int64_t index, validate_clips *list) {
+int validate_add(err *e, uint64_t seed, const char *name, clip *taken, validate_clips *list) {
   int rc = OK;
+  int64_t index = 0;
   validate_clip *c;
-  const char *slash = strrchr(path, '/');
+  for (int64_t i = 0; i < list->n; i++) index += list->at[i].set == VALIDATE_GIVEN;
   TRY(push(e, list, &c));
   c->set = VALIDATE_GIVEN;
   c->noise = seed_of(seed, index, SALT_NOISE);
-  snprintf(c->name, sizeof c->name, "%s", slash ? slash + 1 : path);
-  TRY(video_read(e, path, &(video_options){.max_frames = VALIDATE_FRAMES, .need_alpha = 1}, &c->picture));
+  snprintf(c->name, sizeof c->name, "%s", name);
+  c->picture = *taken;
+  *taken = (clip){0};
+  if (c->picture.frames > VALIDATE_FRAMES) c->picture.frames = VALIDATE_FRAMES;
+  if (!c->picture.alpha) FAIL(e, E_ARG, "%s: the clip has no alpha to plant defects in", name);
   TRY(onto_plate(e, &c->picture, seed_of(seed, index, SALT_PLATE), &c->colour));
 out:
+  if (rc != OK) clip_free(taken);
   return rc;
 }
 
@@ -146,19 +150,20 @@ static int copy_clip(err *e, const clip *from, int turn, clip *to) {
   return OK;
 }
 
-static int find_partner(err *e, validate_clip *own, const validate_clip *files, int64_t n, int64_t index) {
-  for (int64_t k = 1; k < n; k++) {
-    const validate_clip *next = &files[(index + k) % n];
-    if (same_size(&own->picture, &next->picture)) return copy_clip(e, &next->picture, 0, &own->partner);
+static int find_partner(err *e, const validate_clips *list, int64_t index) {
+  validate_clip *own = &list->at[index];
+  for (int64_t k = 1; k < list->n; k++) {
+    const validate_clip *next = &list->at[(index + k) % list->n];
+    if (next->set == VALIDATE_GIVEN && same_size(&own->picture, &next->picture))
+      return copy_clip(e, &next->picture, 0, &own->partner);
   }
   return copy_clip(e, &own->picture, 1, &own->partner);
 }
 
-int validate_files(err *e, uint64_t seed, const char *const *path, int64_t n, validate_clips *c) {
+int validate_pair(err *e, validate_clips *list) {
   int rc = OK;
-  int64_t first = c->n;
-  for (int64_t i = 0; i < n; i++) TRY(add_file(e, path[i], seed, i, c));
-  for (int64_t i = 0; i < n; i++) TRY(find_partner(e, &c->at[first + i], c->at + first, n, i));
+  for (int64_t i = 0; i < list->n; i++)
+    if (list->at[i].set == VALIDATE_GIVEN) TRY(find_partner(e, list, i));
 out:
   return rc;
 }
