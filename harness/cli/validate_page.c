@@ -1,6 +1,6 @@
 #include "cli/validate_page.h"
 
-#include <stdio.h>
+#include <limits.h>
 
 #include "cli/grid.h"
 
@@ -44,22 +44,23 @@ static int has_set(const validate_page *p, int set) {
   return 0;
 }
 
-/* Primary metrics beside `best` that reach the share too. */
-static void add_others(const validate_page *p, defect_kind k, int64_t best, grid *g) {
+/* Primary metrics beside `best` that reach the share too, the first `most` of them by name. */
+static void add_others(const validate_page *p, defect_kind k, int64_t best, int most, grid *g) {
   text t = {0};
+  int n = 0;
   for (int64_t m = 0; m < p->n; m++) {
-    const validate_cell *c = validate_at(p->result, m, k);
     char name[METRIC_TEXT];
-    if (m == best || !validate_reaches(p->result, p->list, m, k)) continue;
+    if (m == best || !validate_reaches(p->result, p->list, m, k) || ++n > most) continue;
     metric_print(&p->list[m], name);
-    text_addf(&t, "%s%s %lld", t.n ? ", " : "", name, (long long)validate_good(c));
+    text_addf(&t, "%s%s %lld", t.n ? ", " : "", name, (long long)validate_good(validate_at(p->result, m, k)));
   }
+  if (n > most) text_addf(&t, ", %d more", n - most);
   grid_add(g, "%s", t.n && !t.failed ? t.p : "-");
   g->failed |= t.failed;
   text_free(&t);
 }
 
-static void best_row(const validate_page *p, defect_kind k, grid *g) {
+static void best_row(const validate_page *p, defect_kind k, int others, grid *g) {
   const defect_info *d = defect_about(k);
   text t = {0};
   add_strengths(d, &t);
@@ -85,7 +86,7 @@ static void best_row(const validate_page *p, defect_kind k, grid *g) {
              (long long)validate_clip_count(validate_at(p->result, seen, k)));
   else
     grid_add(g, "-");
-  add_others(p, k, best, g);
+  add_others(p, k, best, others, g);
 }
 
 static void best_table(const validate_page *p, int markdown, text *out) {
@@ -99,7 +100,7 @@ static void best_table(const validate_page *p, int markdown, text *out) {
     if (has_set(p, set)) grid_add(&g, "%s", validate_set_name((validate_set)set));
   grid_add(&g, "largest alone");
   grid_add(&g, "also at least 90 %%");
-  for (int k = 0; k < DEFECT_KINDS; k++) best_row(p, (defect_kind)k, &g);
+  for (int k = 0; k < DEFECT_KINDS; k++) best_row(p, (defect_kind)k, markdown ? INT_MAX : 3, &g);
   table(&g, markdown, out);
   grid_free(&g);
 }

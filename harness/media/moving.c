@@ -1,8 +1,9 @@
 #include "media/moving.h"
 
 #include <math.h>
-#include <stddef.h>
+#include <stdlib.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
 
 #define WAVES 16
@@ -84,28 +85,68 @@ int moving_render(err *e, const moving *m, clip *out) {
       for (int x = 0; x < m->width; x++, at++) {
         double dx = x + 0.5 - m->width / 2.0 - p.vx * time, dy = y + 0.5 - m->height / 2.0 - p.vy * time;
         double u = c * dx + s * dy, v = c * dy - s * dx, colour[3];
+        out->alpha[at] = (float)matte(m->kind, p.radius, u, v);
+        if (!(out->alpha[at] > 0)) continue;
         texture_at(&t, u, v, colour);
         for (int i = 0; i < 3; i++) out->rgb[3 * at + i] = (float)colour[i];
-        out->alpha[at] = (float)matte(m->kind, p.radius, u, v);
       }
   }
   return OK;
 }
 
+/* cos and sin of every wave along x, and of one row's part of the angle: cos(a + b) needs no cosine a pixel. */
+typedef struct waves {
+  double *x; /* [3][WAVES][width][2] */
+  double y[3][WAVES][2];
+} waves;
+
+static void waves_x(const texture *t, int width, double *out) {
+  for (int c = 0; c < 3; c++)
+    for (int w = 0; w < WAVES; w++)
+      for (int x = 0; x < width; x++, out += 2) {
+        out[0] = cos(TWO_PI * t->kx[c][w] * x);
+        out[1] = sin(TWO_PI * t->kx[c][w] * x);
+      }
+}
+
+static void waves_row(const texture *t, int frame, int y, waves *out) {
+  for (int c = 0; c < 3; c++)
+    for (int w = 0; w < WAVES; w++) {
+      double angle = TWO_PI * (t->kx[c][w] * 1.2 * frame + t->ky[c][w] * (y + 0.5 * frame)) + t->phase[c][w];
+      out->y[c][w][0] = cos(angle), out->y[c][w][1] = sin(angle);
+    }
+}
+
+static double plate_at(const texture *t, const waves *s, int width, int x, int c) {
+  double sum = 0;
+  for (int w = 0; w < WAVES; w++) {
+    const double *a = s->x + 2 * ((int64_t)(c * WAVES + w) * width + x);
+    sum += a[0] * s->y[c][w][0] - a[1] * s->y[c][w][1];
+  }
+  return clamp01(t->base[c] + 0.45 / sqrt(WAVES) * sum);
+}
+
 int moving_over(err *e, const clip *c, uint64_t seed, float *rgb) {
-  if (!c->alpha) return err_set(e, E_ARG, "plate: the clip has no alpha");
-  if (c->colour == CLIP_DECODED) return err_set(e, E_ARG, "plate: the clip has a background of its own");
+  int rc = OK;
+  waves s = {0};
   texture t = texture_of(seed, SUB_PLATE, 0.06);
   int64_t at = 0;
+  if (!c->alpha) FAIL(e, E_ARG, "plate: the clip has no alpha");
+  if (c->colour == CLIP_DECODED) FAIL(e, E_ARG, "plate: the clip has a background of its own");
+  TRY(mem_new(e, 2 * 3 * WAVES * (int64_t)c->width, sizeof *s.x, "plate", &s.x));
+  waves_x(&t, c->width, s.x);
   for (int f = 0; f < c->frames; f++)
-    for (int y = 0; y < c->height; y++)
+    for (int y = 0; y < c->height; y++) {
+      waves_row(&t, f, y, &s);
       for (int x = 0; x < c->width; x++, at++) {
-        double a = (double)c->alpha[at], plate[3];
-        texture_at(&t, x + 1.2 * f, y + 0.5 * f, plate);
+        double a = (double)c->alpha[at];
         for (int i = 0; i < 3; i++) {
           double own = (double)c->rgb[3 * at + i] * (c->colour == CLIP_STRAIGHT ? a : 1);
-          rgb[3 * at + i] = (float)clamp01(own + (1 - a) * plate[i]);
+          rgb[3 * at + i] = (float)clamp01(own + (1 - a) * plate_at(&t, &s, c->width, x, i));
         }
       }
-  return OK;
+    }
+out:
+  free(s.x);
+  return rc;
 }

@@ -27,8 +27,8 @@ typedef struct moving {
   uint64_t seed; /* size, direction, speed of 1.5 to 3 px a frame, textures */
 } moving;
 
-/* CLIP_STRAIGHT with its alpha, 8 frames a second. The object passes the middle of the frame in the middle of the
- * clip. */
+/* CLIP_STRAIGHT with its alpha, 0 where alpha is 0, 8 frames a second. The object passes the middle of the frame in
+ * the middle of the clip. */
 int moving_render(err *e, const moving *m, clip *out) TD_MUST_CHECK;
 
 /* rgb [T][H][W][3]: the colours of `c` over a textured plate of this seed that moves by (-1.2, -.5) px a frame.
