@@ -118,7 +118,7 @@ static void rigged_metrics(void **state) {
   err e = {0};
   metric_request list[RIGS];
   validate_result r;
-  validate_clips clips = clips_of(3, 4);
+  validate_clips clips = clips_of(2, 4);
   requests_of(rigged, RIGS, list);
   assert_int_equal(validate_run(&e, &clips, list, RIGS, 2, &r), OK);
   for (int k = 0; k < DEFECT_KINDS; k++) {
