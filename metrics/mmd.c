@@ -9,6 +9,7 @@
 #include "metrics/extract.h"
 #include "metrics/matrix.h"
 #include "metrics/permute.h"
+#include "metrics/plane.h"
 #include "stats/stats.h"
 
 void mmd_polynomial(const double *rows, int64_t n, int64_t d, int degree, double offset, double *out, double *flip) {
@@ -176,6 +177,15 @@ static int gaussian(err *e, double *k, int64_t all) {
   return OK;
 }
 
+/* Every number minus its mean over both sets, over its standard deviation: the layers' channels differ in size. */
+static void standardise(double *x, int64_t n, int64_t d, double *column) {
+  for (int64_t k = 0; k < d; k++) {
+    for (int64_t i = 0; i < n; i++) column[i] = x[i * d + k];
+    moments m = plane_moments(column, n);
+    for (int64_t i = 0; i < n; i++) x[i * d + k] = m.sd > 0 ? (column[i] - m.mean) / m.sd : 0;
+  }
+}
+
 enum { CONV_PARAMS = 2 };
 
 static int rand_mmd(err *e, const set_call *c, set_result *out) {
@@ -187,6 +197,7 @@ static int rand_mmd(err *e, const set_call *c, set_result *out) {
   TRY(pool(e, c, &rows));
   TRY(mem_new(e, all * d, sizeof *flip, "kernel", &flip));
   TRY(mem_new(e, all, all * (int64_t)sizeof(double), "kernel", &k.k));
+  standardise(rows, all, d, flip);
   matrix_transpose(rows, all, d, flip);
   matrix_distances(rows, flip, all, d, all, k.k);
   TRY(gaussian(e, k.k, all));
