@@ -258,8 +258,10 @@ const set_metric set_metric_rand_mmd = {
     .params = (const metric_param[]){SET_ALPHA_ROW, SET_SEED_ROW, SET_PERMUTATIONS_ROW(0, SET_PERMUTATIONS), {0}},
     .help =
         "unbiased kernel distance exp(-|x - y|^2 / 2 s^2), s the median distance of all clips, of the features of an "
-        "untrained 3-D convolutional net: texture and motion without weights. Values of another seed are another "
-        "net's: compare within one",
+        "untrained 3-D convolutional net, standardised over both sets: texture and motion without weights. Coarse: "
+        "with a few dozen clips it sees a wrong matte or added noise, not a late or a jittering one. Values of "
+        "another "
+        "seed are another net's: compare within one",
     .citation = "own definition; random embeddings after Naeem et al. 2020, kernel test of Gretton et al. 2012",
     .score = rand_mmd,
 };
