@@ -1,7 +1,8 @@
-/* tandem metrics: what the metrics of this build are. */
+/* tandem metrics: what the metrics of this build are, and what they see. */
 #include <string.h>
 
 #include "cli/grid.h"
+#include "cli/metrics_validate.h"
 #include "cli/verbs.h"
 #include "metrics/describe.h"
 
@@ -83,11 +84,22 @@ static int show(cli *c, const char *name) {
   return cli_put(c, &out);
 }
 
+typedef struct metrics_args {
+  validate_args validate;
+} metrics_args;
+
+static const cli_option options[] = {VALIDATE_OPTIONS(metrics_args), {.name = NULL}};
+
 static int run(cli *c, const void *args) {
-  (void)args;
-  if (!c->words.n) return list(c);
-  if (strcmp(c->words.v[0], "show"))
-    return err_set(&c->err, E_ARG, "metrics: '%.80s' is not show; without a word it lists all", c->words.v[0]);
+  const metrics_args *a = args;
+  const char *word = c->words.n ? c->words.v[0] : "";
+  if (!strcmp(word, "validate")) return metrics_validate(c, &a->validate, c->words.v + 1, c->words.n - 1);
+  if (metrics_validate_asked(&a->validate))
+    return err_set(&c->err, E_ARG, "metrics: these options belong to `metrics validate`");
+  if (!*word) return list(c);
+  if (strcmp(word, "show"))
+    return err_set(&c->err, E_ARG, "metrics: '%.80s' is neither show nor validate; without a word it lists all",
+                   word);
   if (c->words.n != 2) return err_set(&c->err, E_ARG, "metrics show: name one metric, as `metrics` lists them");
   return show(c, c->words.v[1]);
 }
@@ -95,15 +107,27 @@ static int run(cli *c, const void *args) {
 const cli_verb verb_metrics = {
     .name = "metrics",
     .group = "look inside",
-    .help = "the metrics of this build and their definitions",
-    .usage = "[show ID]",
-    .about = "Without a word: all metrics, which picture they read and what they need. show: the whole definition of "
-             "one,\n"
-             "its parameters, its blind spots, when it is undefined and where it comes from.",
+    .help = "the metrics of this build, their definitions, and what they see",
+    .usage = "[show ID | validate [CLIP|DIR]...]",
+    .about =
+        "Without a word: all metrics, which picture they read and what they need. show: the whole definition of "
+        "one,\n"
+        "its parameters, its blind spots, when it is undefined and where it comes from. validate: plants known "
+        "defects of\n"
+        "growing strength in the alpha of procedural clips and of the clips given, and counts for every metric on "
+        "how\n"
+        "many clips it puts the strengths in order; with --study also how a study's alignment scores agree with "
+        "the truth.",
     .examples = "tandem metrics\n"
-                "tandem metrics show color_fit",
-    .shared = CLI_JSON | CLI_OUTPUT,
+                "tandem metrics show color_fit\n"
+                "tandem metrics validate\n"
+                "tandem metrics validate clips/ --clips 0 --metric color_fit,edge_color --json\n"
+                "tandem metrics validate --study ablation --markdown",
+    .exits = CLI_EXIT_STORE,
+    .shared = CLI_RESULTS | CLI_JSON | CLI_THREADS | CLI_OUTPUT,
+    .options = options,
     .min_words = 0,
-    .max_words = 2,
+    .max_words = -1,
+    .args_size = sizeof(metrics_args),
     .run = run,
 };

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/grid.h"
 #include "cli/progress.h"
+#include "cli/requests.h"
 #include "cli/score_clips.h"
 #include "cli/verbs.h"
 #include "metrics/describe.h"
@@ -85,46 +86,6 @@ static const cli_option options[] = {
 
 /* --- what to score --- */
 
-typedef struct requests {
-  metric_request *at;
-  int64_t n, cap;
-} requests;
-
-static int push(err *e, requests *l, const metric_request *r) {
-  int rc = mem_grow(e, &l->at, &l->cap, l->n + 1, sizeof *l->at, "metrics");
-  if (rc == OK) l->at[l->n++] = *r;
-  return rc;
-}
-
-/* Length of the first request of "a,b:x=1,y=2,c": a piece with '=' and no ':' belongs to the request before it. */
-static size_t first_request(const char *s) {
-  size_t n = strcspn(s, ",");
-  int open = memchr(s, ':', n) != NULL;
-  while (open && s[n]) {
-    size_t k = strcspn(s + n + 1, ",");
-    if (!memchr(s + n + 1, '=', k) || memchr(s + n + 1, ':', k)) break;
-    n += k + 1;
-  }
-  return n;
-}
-
-static int named(err *e, const char *list, requests *out) {
-  int rc = OK;
-  char one[METRIC_TEXT];
-  metric_request r;
-  for (const char *s = list; *s;) {
-    size_t n = first_request(s);
-    if (n >= sizeof one) FAIL(e, E_ARG, "--metric: '%.40s...' is too long", s);
-    memcpy(one, s, n);
-    one[n] = 0;
-    TRY(metric_parse(e, one, &r));
-    TRY(push(e, out, &r));
-    s += n + (s[n] == ',');
-  }
-out:
-  return rc;
-}
-
 /* The tiers asked for, as bits. */
 static int tiers_of(err *e, const char *list, int truth, unsigned *out) {
   *out = truth ? 7 : 3;
@@ -151,7 +112,7 @@ static int by_tier(err *e, const score_args *a, requests *out) {
   for (const metric *const *m = metric_list(); *m; m++) {
     if (!(tiers & 1u << (*m)->tier) || ((*m)->needs & lacking)) continue;
     TRY(metric_parse(e, (*m)->id, &r));
-    TRY(push(e, out, &r));
+    TRY(requests_add(e, out, &r));
   }
 out:
   return rc;
@@ -349,7 +310,7 @@ static int run(cli *c, const void *args) {
   score_sources from = {.clips = c->words.v, .n_clips = c->words.n, .rgb = a->rgb, .alpha = a->alpha};
   for (int r = 0; r < SCORE_ROLES; r++) from.beside[r] = a->beside[r];
   TRY(check_args(c, a));
-  for (int i = 0; i < a->metrics.n; i++) TRY(named(&c->err, a->metrics.v[i], &s.list));
+  for (int i = 0; i < a->metrics.n; i++) TRY(requests_named(&c->err, a->metrics.v[i], &s.list));
   if (!s.list.n) TRY(by_tier(&c->err, a, &s.list));
   TRY(score_jobs_open(&c->err, &from, &s.jobs));
   for (int r = 0; r < SCORE_ROLES; r++)
