@@ -11,7 +11,7 @@ int requests_add(err *e, requests *l, const metric_request *r) {
 }
 
 /* Length of the first request of "a,b:x=1,y=2,c": a piece with '=' and no ':' belongs to the request before it. */
-static size_t first_request(const char *s) {
+size_t requests_first(const char *s) {
   size_t n = strcspn(s, ",");
   int open = memchr(s, ':', n) != NULL;
   while (open && s[n]) {
@@ -27,7 +27,7 @@ int requests_named(err *e, const char *list, requests *out) {
   char one[METRIC_TEXT];
   metric_request r;
   for (const char *s = list; *s;) {
-    size_t n = first_request(s);
+    size_t n = requests_first(s);
     if (n >= sizeof one) FAIL(e, E_ARG, "--metric: '%.40s...' is too long", s);
     memcpy(one, s, n);
     one[n] = 0;
