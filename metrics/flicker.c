@@ -1,4 +1,6 @@
 /* Flicker and amount of motion (spec/metrics.md 3.4). */
+#include "metrics/flicker.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -62,12 +64,12 @@ static int mean_flow(err *e, const metric_view *v, metric_value *out) {
   return metric_defined(out, sum / (double)n, n);
 }
 
-/* Mean of the `top` largest of the n values of x; reorders x. */
-static double top_mean(float *x, int64_t n, int64_t top) {
-  double sum = 0, edge = plane_quantile(x, n, n > 1 ? (double)(n - top) / (double)(n - 1) : 0);
-  int64_t above = 0;
+double flow_fastest(const float *flow, int64_t n, float *scratch) {
+  int64_t top = n / 20 ? n / 20 : 1, above = 0;
+  for (int64_t i = 0; i < n; i++) scratch[i] = sqrtf(flow[2 * i] * flow[2 * i] + flow[2 * i + 1] * flow[2 * i + 1]);
+  double sum = 0, edge = plane_quantile(scratch, n, n > 1 ? (double)(n - top) / (double)(n - 1) : 0);
   for (int64_t i = 0; i < n; i++)
-    if ((double)x[i] > edge) sum += (double)x[i], above++;
+    if ((double)scratch[i] > edge) sum += (double)scratch[i], above++;
   return (sum + (double)(top - above) * edge) / (double)top;
 }
 
@@ -93,7 +95,7 @@ static int dynamic_degree(err *e, const metric_view *v, metric_value *out) {
   int rc = OK, moving = 0;
   double fps = v->fps > 0 ? v->fps : 8;
   int step = (int)fmax(1, fmin(v->frames, rint(fps / 8))), kept = (v->frames + step - 1) / step;
-  int64_t n = (int64_t)v->height * v->width, top = n / 20 ? n / 20 : 1;
+  int64_t n = (int64_t)v->height * v->width;
   double limit = fmax(1, 8 / fps) * 6 * (v->height < v->width ? v->height : v->width) / 256;
   float *own = NULL, *length = NULL;
   const float *f;
@@ -105,10 +107,7 @@ static int dynamic_degree(err *e, const metric_view *v, metric_value *out) {
     f = own;
   }
   TRY(mem_new(e, n, sizeof(float), "flow lengths", &length));
-  for (int t = 0; t < kept - 1; t++, f += 2 * n) {
-    for (int64_t i = 0; i < n; i++) length[i] = sqrtf(f[2 * i] * f[2 * i] + f[2 * i + 1] * f[2 * i + 1]);
-    moving += top_mean(length, n, top) > limit;
-  }
+  for (int t = 0; t < kept - 1; t++, f += 2 * n) moving += flow_fastest(f, n, length) > limit;
   rc = metric_defined(out, moving >= rint(4 * kept / 16.0), kept - 1);
 out:
   free(own), free(length);

@@ -8,6 +8,7 @@
 #include "metrics/band.h"
 #include "metrics/flow.h"
 #include "metrics/metric.h"
+#include "metrics/session.h"
 
 static double length(double u, double v) {
   return sqrt(u * u + v * v);
@@ -93,17 +94,38 @@ static int mask_rel(err *e, const metric_view *v, metric_value *out) {
   return b.pixels ? metric_defined(out, b.px / (b.rgb + 1e-6), b.pixels) : metric_undefined(out, METRIC_NO_MASK, 0);
 }
 
+/* Where this call keeps the sums over this picture's flows. */
+static int sums_of(err *e, const metric_view *v, flow_sums **out) {
+  metric_session *s = v->session;
+  fb_params p = flow_read_params(v->param);
+  for (int64_t i = 0; i < s->sums_n; i++) {
+    *out = &s->sums[i];
+    if ((*out)->plane == v->rgb && flow_same_params(&(*out)->params, &p)) return OK;
+  }
+  int rc = mem_grow(e, &s->sums, &s->sums_cap, s->sums_n + 1, sizeof *s->sums, "flow sums");
+  if (rc != OK) return rc;
+  *out = &s->sums[s->sums_n++];
+  **out = (flow_sums){.plane = v->rgb, .params = p};
+  return OK;
+}
+
 /* Over the band of the tested alpha in the first frame of each pair, on stretched streams. */
 static int banded(err *e, const metric_view *v, flow_band *b) {
   int rc = OK;
   int64_t n = (int64_t)(v->frames - 1) * v->height * v->width;
   const unsigned char *band;
+  flow_sums *sums;
   flows f;
   *b = (flow_band){0};
-  TRY(band_of(e, v, &band));
-  if (!memchr(band, 1, (size_t)n)) goto out; /* no flow needed */
-  TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
-  *b = flow_diff_band(f.rgb, f.alpha, band, f.n);
+  TRY(sums_of(e, v, &sums));
+  if (!sums->has_band) {
+    TRY(band_of(e, v, &band));
+    if (!memchr(band, 1, (size_t)n)) goto out; /* no flow needed */
+    TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
+    sums->band = flow_diff_band(f.rgb, f.alpha, band, f.n);
+    sums->has_band = 1;
+  }
+  *b = sums->band;
 out:
   return rc;
 }
@@ -147,70 +169,70 @@ static int band_logmag(err *e, const metric_view *v, metric_value *out) {
   return rc == OK ? band_ratio(&b, b.logmag, out) : rc;
 }
 
-enum { LAG = 4, LAGS = 2 * LAG + 1 };
-
-/* Relative distance of the picture's flow at t and alpha's at t + k for k in [-LAG, LAG]; NaN where undefined. The
- * lag is the k with the smallest, ties to the smaller |k|, then to the smaller k. */
-typedef struct lag_costs {
-  double cost[LAGS];
-  int best;   /* index into cost, -1 when all are undefined */
-  int banded; /* a band was met */
-  int64_t pixels;
-} lag_costs;
-
-static int lag(err *e, const metric_view *v, lag_costs *out) {
-  int rc = OK, pairs = v->frames - 1;
-  int64_t n = (int64_t)v->height * v->width;
-  const unsigned char *band;
-  flows f;
-  *out = (lag_costs){.best = -1};
-  TRY(band_of(e, v, &band));
-  TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
-#pragma omp parallel for num_threads(v->threads) schedule(dynamic)
-  for (int i = 0; i < LAGS; i++) {
-    int k = i - LAG, t0 = k < 0 ? -k : 0, t1 = k > 0 ? pairs - k : pairs;
+flow_lags flow_diff_lags(const flow_pairs *p, int threads) {
+  flow_lags out = {.best = -1};
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+  for (int i = 0; i < FLOW_LAGS; i++) {
+    int k = i - FLOW_LAG, t0 = k < 0 ? -k : 0, t1 = k > 0 ? p->pairs - k : p->pairs;
+    int64_t from = t0 * p->n, to = (t0 + k) * p->n;
     flow_band b = {0};
-    if (t1 > t0)
-      b = flow_diff_band(f.rgb + 2 * t0 * n, f.alpha + 2 * (t0 + k) * n, band + (t0 + k) * n, (t1 - t0) * n);
-    out->cost[i] = b.pixels && !b.still ? b.rel : NAN;
-    if (k == 0) out->banded = b.pixels > 0, out->pixels = b.pixels;
+    if (t1 > t0) b = flow_diff_band(p->fc + 2 * from, p->fa + 2 * to, p->band + to, (t1 - t0) * p->n);
+    out.cost[i] = b.pixels && !b.still ? b.rel : NAN;
+    if (k == 0) out.banded = b.pixels > 0, out.pixels = b.pixels;
   }
-  for (int d = 0; d <= LAG; d++)
+  for (int d = 0; d <= FLOW_LAG; d++)
     for (int side = -1; side <= 1; side += 2) {
-      int i = LAG + side * d;
-      if (!isnan(out->cost[i]) && (out->best < 0 || out->cost[i] < out->cost[out->best])) out->best = i;
+      int i = FLOW_LAG + side * d;
+      if (!isnan(out.cost[i]) && (out.best < 0 || out.cost[i] < out.cost[out.best])) out.best = i;
     }
+  return out;
+}
+
+static int lag(err *e, const metric_view *v, flow_lags *out) {
+  int rc = OK;
+  const unsigned char *band;
+  flow_sums *sums;
+  flows f;
+  TRY(sums_of(e, v, &sums));
+  if (!sums->has_lags) {
+    TRY(band_of(e, v, &band));
+    TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
+    flow_pairs p = {f.rgb, f.alpha, band, v->frames - 1, (int64_t)v->height * v->width};
+    sums->lags = flow_diff_lags(&p, v->threads);
+    sums->has_lags = 1;
+  }
+  *out = sums->lags;
 out:
   return rc;
 }
 
-static int lag_undefined(const lag_costs *l, metric_value *out) {
+static int lag_undefined(const flow_lags *l, metric_value *out) {
   return metric_undefined(out, l->banded ? METRIC_STATIC : METRIC_NO_BAND, l->pixels);
 }
 
 static int alpha_lag(err *e, const metric_view *v, metric_value *out) {
-  lag_costs l;
+  flow_lags l;
   int rc = lag(e, v, &l);
   if (rc != OK) return rc;
-  return l.best < 0 ? lag_undefined(&l, out) : metric_defined(out, l.best - LAG, l.pixels);
+  return l.best < 0 ? lag_undefined(&l, out) : metric_defined(out, l.best - FLOW_LAG, l.pixels);
 }
 
 static int abs_lag(err *e, const metric_view *v, metric_value *out) {
-  lag_costs l;
+  flow_lags l;
   int rc = lag(e, v, &l);
   if (rc != OK) return rc;
-  return l.best < 0 ? lag_undefined(&l, out) : metric_defined(out, abs(l.best - LAG), l.pixels);
+  return l.best < 0 ? lag_undefined(&l, out) : metric_defined(out, abs(l.best - FLOW_LAG), l.pixels);
 }
 
 /* The nearer of the two neighbouring costs over the smallest. */
 static int lag_contrast(err *e, const metric_view *v, metric_value *out) {
-  lag_costs l;
+  flow_lags l;
   int rc = lag(e, v, &l);
   if (rc != OK) return rc;
   if (l.best < 0) return lag_undefined(&l, out);
   double beside = INFINITY, best = l.cost[l.best];
   if (l.best > 0 && !isnan(l.cost[l.best - 1])) beside = l.cost[l.best - 1];
-  if (l.best < LAGS - 1 && !isnan(l.cost[l.best + 1])) beside = fmin(beside, l.cost[l.best + 1]);
+  if (l.best < FLOW_LAGS - 1 && !isnan(l.cost[l.best + 1])) beside = fmin(beside, l.cost[l.best + 1]);
   if (isinf(beside)) return metric_undefined(out, METRIC_TOO_FEW_FRAMES, l.pixels);
   if (best <= 0) return metric_undefined(out, METRIC_IDENTICAL, l.pixels);
   return metric_defined(out, beside / best, l.pixels);
@@ -348,8 +370,8 @@ const metric metric_alpha_lag = {
     .id = "alpha_lag",
     .direction = METRIC_NONE,
     .unit = "frames",
-    .lo = -LAG,
-    .hi = LAG,
+    .lo = -FLOW_LAG,
+    .hi = FLOW_LAG,
     .picture = METRIC_DECODED,
     .help =
         "frames by which alpha trails the picture: the shift with the smallest fd_band_rel, within 4 frames. Needs "
@@ -365,7 +387,7 @@ const metric metric_abs_lag = {
     .direction = METRIC_DOWN,
     .unit = "frames",
     .lo = 0,
-    .hi = LAG,
+    .hi = FLOW_LAG,
     .picture = METRIC_DECODED,
     .gain_ok = 1,
     .help = "size of alpha_lag",

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "metrics/farneback.h"
+
 typedef struct flow_band {
   int64_t pixels; /* in the band */
   double px;      /* mean distance of the flows, px; needs pixels > 0 */
@@ -18,5 +20,34 @@ typedef struct flow_band {
 double flow_diff_full(const float *fc, const float *fa, int64_t n);
 /* Over the vectors where mask is not 0. */
 flow_band flow_diff_band(const float *fc, const float *fa, const unsigned char *mask, int64_t n);
+
+enum { FLOW_LAG = 4, FLOW_LAGS = 2 * FLOW_LAG + 1 };
+
+/* cost[FLOW_LAG + k] is flow_band.rel of the picture's flow at t and alpha's at t + k in alpha's band at t + k; NaN
+ * where that is undefined. */
+typedef struct flow_lags {
+  double cost[FLOW_LAGS];
+  int best;   /* index of the smallest, ties to the smaller |k|, then to the smaller k; -1 when all are NaN */
+  int banded; /* the band of k = 0 is not empty */
+  int64_t pixels;
+} flow_lags;
+
+typedef struct flow_pairs {
+  const float *fc, *fa;      /* [pairs][n][2]: the picture's flow and alpha's */
+  const unsigned char *band; /* [pairs][n] */
+  int pairs;
+  int64_t n; /* pixels of a frame */
+} flow_pairs;
+/* The costs are shared out over `threads`. */
+flow_lags flow_diff_lags(const flow_pairs *p, int threads);
+
+/* What one pass over the flows of a picture gave, for all metrics with the same parameters in a metric_score call. */
+typedef struct flow_sums {
+  const float *plane; /* the picture: what tells own and partner apart */
+  fb_params params;
+  int has_band, has_lags;
+  flow_band band;
+  flow_lags lags;
+} flow_sums;
 
 #endif

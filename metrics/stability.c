@@ -10,36 +10,7 @@
 #include "metrics/metric.h"
 #include "metrics/warp.h"
 
-/* Sums of one pair of frames over the band where forward and backward flow agree. */
-typedef struct alpha_sums {
-  double warped, still; /* |alpha_t - alpha_(t+1)| along the flow, and in place */
-  int64_t pixels;
-} alpha_sums;
-
-typedef struct pair_view {
-  const float *now, *next, *forward, *backward;
-  const unsigned char *band;
-  int height, width;
-} pair_view;
-
-static alpha_sums alpha_pair(const pair_view *p, unsigned char *occluded) {
-  alpha_sums s = {0};
-  warp_occluded(p->forward, p->backward, p->height, p->width, occluded);
-  for (int y = 0; y < p->height; y++) {
-    for (int x = 0; x < p->width; x++) {
-      int64_t i = (int64_t)y * p->width + x;
-      if (!p->band[i] || occluded[i]) continue;
-      warp_taps k = warp_at(p->forward, x, y, p->height, p->width);
-      double a = (double)p->now[i];
-      s.warped += fabs(a - warp_sample(&k, p->next, 1, 0));
-      s.still += fabs(a - (double)p->next[i]);
-      s.pixels++;
-    }
-  }
-  return s;
-}
-
-/* Per pixel: E = warped, D = still. */
+/* Per pixel: E = moved, D = still. */
 typedef struct alpha_warp {
   double e, d;
   int64_t pixels;
@@ -51,7 +22,7 @@ static int pooled(err *e, const metric_view *v, alpha_warp *out) {
   const float *f, *b;
   const unsigned char *band;
   unsigned char *mask = NULL;
-  alpha_sums *part = NULL, all = {0};
+  warp_sums *part = NULL, all = {0};
   fb_params p = flow_read_params(v->param);
   TRY(flow_of(e, v, FLOW_LUMA_STRETCHED, FLOW_FORWARD, &p, &f));
   TRY(flow_of(e, v, FLOW_LUMA_STRETCHED, FLOW_BACKWARD, &p, &b));
@@ -60,14 +31,14 @@ static int pooled(err *e, const metric_view *v, alpha_warp *out) {
   TRY(mem_new(e, pairs, sizeof *part, "alpha warp", &part));
 #pragma omp parallel for num_threads(v->threads) schedule(static)
   for (int t = 0; t < pairs; t++) {
-    pair_view pair = {v->alpha + t * n, v->alpha + (t + 1) * n, f + 2 * t * n, b + 2 * t * n, band + t * n, v->height,
+    warp_pair pair = {v->alpha + t * n, v->alpha + (t + 1) * n, f + 2 * t * n, b + 2 * t * n, band + t * n, v->height,
                       v->width};
-    part[t] = alpha_pair(&pair, mask + omp_get_thread_num() * n);
+    part[t] = warp_alpha(&pair, mask + omp_get_thread_num() * n);
   }
   for (int t = 0; t < pairs; t++)
-    all.warped += part[t].warped, all.still += part[t].still, all.pixels += part[t].pixels;
+    all.moved += part[t].moved, all.still += part[t].still, all.pixels += part[t].pixels;
   *out = (alpha_warp){.pixels = all.pixels};
-  if (all.pixels) out->e = all.warped / (double)all.pixels, out->d = all.still / (double)all.pixels;
+  if (all.pixels) out->e = all.moved / (double)all.pixels, out->d = all.still / (double)all.pixels;
 out:
   free(mask), free(part);
   return rc;

@@ -63,3 +63,20 @@ double warp_error(const float *now, const float *next, const float *flow, const 
   }
   return sum / (3 * (double)(kept ? kept : (int64_t)height * width));
 }
+
+warp_sums warp_alpha(const warp_pair *p, unsigned char *occluded) {
+  warp_sums s = {0};
+  warp_occluded(p->forward, p->backward, p->height, p->width, occluded);
+  for (int y = 0; y < p->height; y++) {
+    for (int x = 0; x < p->width; x++) {
+      int64_t i = (int64_t)y * p->width + x;
+      if (!p->band[i] || occluded[i]) continue;
+      warp_taps k = warp_at(p->forward, x, y, p->height, p->width);
+      double a = (double)p->now[i];
+      s.moved += fabs(a - warp_sample(&k, p->next, 1, 0));
+      s.still += fabs(a - (double)p->next[i]);
+      s.pixels++;
+    }
+  }
+  return s;
+}

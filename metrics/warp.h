@@ -28,4 +28,19 @@ void warp_boundary(const float *flow, int height, int width, unsigned char *out)
 double warp_error(const float *now, const float *next, const float *flow, const unsigned char *keep, int height,
                   int width);
 
+/* One pair of frames of alpha and the flows of the picture between them. */
+typedef struct warp_pair {
+  const float *now, *next, *forward, *backward;
+  const unsigned char *band; /* 0 or 1, of the first frame */
+  int height, width;
+} warp_pair;
+
+/* Sums over the pixels of the band where forward and backward flow agree. */
+typedef struct warp_sums {
+  double moved, still; /* |now - next| along the flow, and in place */
+  int64_t pixels;
+} warp_sums;
+/* occluded: scratch, [h][w]. */
+warp_sums warp_alpha(const warp_pair *p, unsigned char *occluded);
+
 #endif

@@ -137,6 +137,62 @@ static void flows_are_shared(void **state) {
   clip_free(&c);
 }
 
+static metric_value direct(metric_session *s, const metric_request *r, session_side side) {
+  err e = {0};
+  metric_view v;
+  metric_value out = {.value = NAN};
+  const char *why;
+  assert_int_equal(session_view(&e, s, r, side, &v, &why), OK);
+  assert_null(why);
+  assert_int_equal(r->metric->score(&e, &v, &out), OK);
+  return out;
+}
+
+static void parse(const char *text, metric_request *out) {
+  err e = {0};
+  assert_int_equal(metric_parse(&e, text, out), OK);
+}
+
+/* Metrics that rest on the same sums pass over the flows once: those may change behind the second one's back. Another
+ * parameter or another picture has sums of its own. */
+static void sums_are_shared(void **state) {
+  (void)state;
+  static const char *const family[2][5] = {
+      {"fd_band_px", "fd_band_rel", "fd_band_cos", "fd_band_logmag", "fd_band_rgb"},
+      {"alpha_lag_contrast", "alpha_lag", "abs_lag"}};
+  err e = {0};
+  clip own = paint(0), other = paint(2);
+  metric_input in = {.clip = &own, .partner = &other};
+  for (int k = 0; k < 2; k++) {
+    metric_session s;
+    metric_request r[5], wide;
+    metric_value want[5];
+    char text[METRIC_TEXT];
+    int n = 0;
+    for (; n < 5 && family[k][n]; n++) parse(family[k][n], &r[n]);
+    assert_int_equal(metric_score(&e, r, n, &in, want), OK);
+    assert_int_equal(session_open(&e, &s, &in), OK);
+    for (int i = 0; i < n; i++) {
+      metric_value got = direct(&s, &r[i], SIDE_OWN);
+      assert_null(got.reason);
+      same(&r[i], &want[i], &got);
+      for (int64_t j = 0; j < s.flows.n; j++)
+        memset(s.flows.entry[j].flow[FLOW_FORWARD], 0, 2 * (FRAMES - 1) * HEIGHT * WIDTH * sizeof(float));
+    }
+    assert_int_equal(s.flows.n, 2);
+    snprintf(text, sizeof text, "%s:window=21", family[k][0]);
+    parse(text, &wide);
+    metric_value with_window = direct(&s, &wide, SIDE_OWN);
+    assert_true(!with_window.reason && with_window.value != want[0].value);
+    session_close(&s);
+    assert_int_equal(session_open(&e, &s, &in), OK);
+    metric_value first = direct(&s, &r[0], SIDE_OWN), partner = direct(&s, &r[0], SIDE_PARTNER);
+    assert_true(first.value == want[0].value && !partner.reason && partner.value != want[0].value);
+    session_close(&s);
+  }
+  clip_free(&own), clip_free(&other);
+}
+
 enum { MOST = 3 * KERNEL_BLOCK + 1, RADIUS = 4, STRIDE = MOST + 2 * RADIUS, ALL = WINDOW_SUMS * STRIDE };
 
 typedef struct rows {
@@ -187,6 +243,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(threads_and_company_change_nothing),
       cmocka_unit_test(flows_are_shared),
+      cmocka_unit_test(sums_are_shared),
       cmocka_unit_test(levels_agree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

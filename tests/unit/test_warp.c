@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "golden.h"
+#include "metrics/plane.h"
 #include "metrics/warp.h"
 #include "model/safetensors.h"
 
@@ -95,6 +96,52 @@ static void golden_matches(void **state) {
   json_free(info);
 }
 
+/* The change of alpha along given flows, pooled over the pairs, on the band of the alpha that is named. */
+static void alpha_sums_match(void **state) {
+  (void)state;
+  static const struct {
+    const char *key, *alpha;
+    int still; /* every frame is the first one */
+  } list[] = {
+      {"alpha_ratio", "alpha", 0}, {"alpha_ratio_flicker", "flicker_alpha", 0}, {"alpha_ratio_static", "alpha", 1}};
+  err e = {0};
+  st_file *st = NULL;
+  json *info = NULL;
+  assert_int_equal(st_open(&e, golden_path("metrics/warp.safetensors"), &st), OK);
+  assert_int_equal(json_read(&e, golden_path("metrics/warp.json"), &info), OK);
+  const st_tensor *fwd = tensor(st, "alpha_ratio", "fwd"), *stored = tensor(st, "alpha_ratio", "band");
+  int pairs = (int)fwd->shape[0], h = (int)fwd->shape[1], w = (int)fwd->shape[2];
+  int64_t n = (int64_t)h * w;
+  float *f = floats(fwd, 1), *b = floats(tensor(st, "alpha_ratio", "bwd"), 1);
+  for (int k = 0; k < 3; k++) {
+    const json *want = json_get(json_get(info, "expected"), list[k].key);
+    float *alpha = floats(tensor(st, "alpha_ratio", list[k].alpha), 1 / 255.0);
+    unsigned char *band = malloc((size_t)n), *occluded = malloc((size_t)n);
+    double *scratch = malloc((size_t)plane_band_scratch(h, w) * sizeof *scratch);
+    warp_sums all = {0};
+    assert_true(band && occluded && scratch);
+    for (int t = 0; t < pairs; t++) {
+      const float *now = alpha + (list[k].still ? 0 : t * n), *next = alpha + (list[k].still ? 0 : (t + 1) * n);
+      plane_band(now, h, w, band, scratch);
+      if (k == 0)
+        for (int64_t i = 0; i < n; i++)
+          assert_int_equal(band[i], (int)dtype_get(stored->type, stored->data, t * n + i));
+      warp_sums s = warp_alpha(&(warp_pair){now, next, f + 2 * t * n, b + 2 * t * n, band, h, w}, occluded);
+      all.moved += s.moved, all.still += s.still, all.pixels += s.pixels;
+    }
+    assert_true(all.pixels > 0 && all.moved > 0);
+    near((double)all.pixels, json_get(want, "pixels")->num);
+    near(all.moved / (double)all.pixels, json_get(want, "E")->num);
+    near(all.still / (double)all.pixels, json_get(want, "D")->num);
+    assert_int_equal(json_get(want, "R")->type == JSON_NULL, all.still == 0);
+    if (all.still > 0) near(all.moved / all.still, json_get(want, "R")->num);
+    free(alpha), free(band), free(occluded), free(scratch);
+  }
+  free(f), free(b);
+  st_close(st);
+  json_free(info);
+}
+
 /* Positions far outside, and a frame of one pixel, read the border. */
 static void borders_are_clamped(void **state) {
   (void)state;
@@ -112,6 +159,7 @@ static void borders_are_clamped(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(golden_matches),
+      cmocka_unit_test(alpha_sums_match),
       cmocka_unit_test(borders_are_clamped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
