@@ -13,7 +13,11 @@
 
 #include "base/json.h"
 #include "golden.h"
+#include "metrics/band.h"
+#include "metrics/flicker.h"
+#include "metrics/flow_diff.h"
 #include "metrics/metric.h"
+#include "metrics/session.h"
 #include "model/safetensors.h"
 
 static const char *const files[] = {"alignment_emoji", "alignment_procedural"};
@@ -371,6 +375,150 @@ static void compare_picture(const json *clip_info, clip *p) {
   p->fps = 0, p->colour = CLIP_DECODED;
 }
 
+/* The costs of every lag and the fastest pixels, which no metric shows. */
+static void compare_insides(const json *clip_info, const json *v, const clip *p, double *worst) {
+  err e = {0};
+  metric_session s;
+  metric_request r;
+  metric_view view;
+  const char *why;
+  const unsigned char *band;
+  fb_params fb = fb_defaults();
+  flow_pairs q = {.pairs = p->frames - 1, .n = (int64_t)p->height * p->width};
+  metric_input in = {.clip = p};
+  assert_int_equal(metric_parse(&e, "fd_band_rel", &r), OK);
+  assert_int_equal(session_open(&e, &s, &in), OK);
+  assert_int_equal(session_view(&e, &s, &r, SIDE_OWN, &view, &why), OK);
+  assert_null(why);
+  assert_int_equal(flow_of(&e, &view, FLOW_LUMA_STRETCHED, FLOW_FORWARD, &fb, &q.fc), OK);
+  assert_int_equal(flow_of(&e, &view, FLOW_ALPHA_STRETCHED, FLOW_FORWARD, &fb, &q.fa), OK);
+  assert_int_equal(band_of(&e, &view, &band), OK);
+  q.band = band;
+  flow_lags l = flow_diff_lags(&q, 1);
+  const json *want = json_get(v, "lag_cost")->child;
+  for (int i = 0; i < FLOW_LAGS; i++, want = want->next) {
+    assert_int_equal(isnan(l.cost[i]), want->type == JSON_NULL);
+    if (want->type == JSON_NUMBER)
+      close_to(v, "lag_cost", (metric_value){.value = l.cost[i]}, want->num, 1e-3, worst);
+  }
+  assert_null(want);
+  if (!strcmp(v->key, "aligned")) {
+    const json *top = json_get(json_get(json_get(clip_info, "clip"), "dynamic_8fps"), "top5")->child;
+    float *scratch = take(q.n, sizeof *scratch);
+    const float *f;
+    assert_int_equal(flow_of(&e, &view, FLOW_LUMA8, FLOW_FORWARD, &fb, &f), OK);
+    for (int t = 0; t < q.pairs; t++, top = top->next) {
+      assert_true(top->num > 0);
+      close_to(v, "top5", (metric_value){.value = flow_fastest(f + 2 * t * q.n, q.n, scratch)}, top->num, 1e-3,
+               worst);
+    }
+    assert_null(top);
+    free(scratch);
+  }
+  session_close(&s);
+}
+
+enum { VARIANTS = 15, CHAINS = 11, CLIPS = 6, ORDERED = 14 };
+
+/* The two files' rows of ORDERINGS.md: clips in which every step of a chain is strictly worse, or minus the clips
+ * that are undefined. */
+typedef struct ordering {
+  int id, worse; /* worse: +1 when higher is worse */
+  int clips[2][CHAINS];
+} ordering;
+
+static const char *const chains[CHAINS][4] = {
+    {"aligned", "shift1", "shift2", "shift4"},
+    {"aligned", "delay1", "delay2"},
+    {"aligned", "blur"},
+    {"aligned", "dilate"},
+    {"aligned", "opaque"},
+    {"aligned", "half"},
+    {"aligned", "other"},
+    {"aligned", "frozen"},
+    {"aligned", "luma"},
+    {"aligned", "flicker"},
+    {"aligned", "noise"},
+};
+
+static const ordering orderings[ORDERED] = {
+    {FD_FULL, 1, {{6, 5, 6, 6, 6, 6, 6, 6, 0, 6, 6}, {3, 3, 2, 3, 3, 3, 3, 3, 0, 3, 3}}},
+    {FD_MASK, 1, {{6, 5, 4, 5, 6, 6, 6, 6, 0, 5, 5}, {3, 3, 1, 3, 3, 3, 3, 3, 0, 3, 1}}},
+    {FD_MASK_REL, 1, {{6, 5, 4, 5, 6, 6, 6, 6, 0, 5, 5}, {2, 3, 1, 3, 3, 3, 3, 3, 0, 3, 1}}},
+    {FD_PX, 1, {{6, 5, 5, 6, -6, -6, 6, 6, 0, 6, 6}, {3, 3, 3, 2, -3, -3, 3, 3, 0, 3, 2}}},
+    {FD_REL, 1, {{6, 5, 5, 5, -6, -6, 6, 6, 0, 6, 6}, {3, 3, 3, 2, -3, -3, 3, 3, 0, 3, 2}}},
+    {EDGE_CORR, -1, {{6, 5, 6, 6, -6, -6, 6, 6, 0, 2, 5}, {3, 3, 1, 3, -3, -3, 3, 3, 0, 1, 3}}},
+    {EDGE_COS, -1, {{6, 5, 5, 6, -6, -6, 6, 6, 0, 1, 0}, {3, 3, 0, 3, -3, -3, 3, 3, 0, 1, 0}}},
+    {BOUNDARY_F, -1, {{6, 5, 6, 6, 6, 6, 6, 6, 6, 5, 2}, {1, 1, 1, 1, 3, 3, 1, 1, 3, 0, 1}}},
+    {BOUNDARY_IOU, -1, {{6, 5, 6, 6, 6, 6, 6, 6, 6, 6, 4}, {1, 1, 2, 1, 3, 3, 2, 2, 3, 3, 0}}},
+    {WARP_R, 1, {{2, 6, 0, 2, -6, -6, 6, -6, 3, 5, 5}, {1, 3, 0, 3, -3, -3, 3, -3, 3, 3, 3}}},
+    {WARP_E, 1, {{3, 5, 0, 3, -6, -6, 6, 5, 1, 6, 6}, {1, 3, 0, 3, -3, -3, 3, 3, 3, 3, 3}}},
+    {OPACITY, 1, {{0, 0, 4, 2, 0, 0, 3, 0, 4, 5, 1}, {0, 0, 1, 2, 0, 0, 1, 0, 3, 3, 3}}},
+    {FLICKER, -1, {{0, 0, 0, 6, 0, 0, 4, 0, 2, 6, 6}, {0, 0, 0, 3, 0, 0, 1, 0, 3, 3, 3}}},
+    {ABS_LAG, 1, {{0, 6, 0, 1, -6, -6, 6, 6, 0, 0, 0}, {0, 2, 0, 0, -3, -3, 3, 0, 0, 0, 1}}},
+};
+
+/* One file's scores: values by clip, variant and metric; NaN where undefined. */
+typedef struct scores {
+  double value[CLIPS][VARIANTS][IDS];
+  const char *variant[VARIANTS];
+  int clips;
+} scores;
+
+static double score_of(const scores *s, int clip_index, const char *variant, int id) {
+  for (int k = 0; k < VARIANTS; k++)
+    if (!strcmp(s->variant[k], variant)) return s->value[clip_index][k][id];
+  fail_msg("no variant %s", variant);
+  return NAN;
+}
+
+static void compare_orderings(const scores *s, int file) {
+  for (int m = 0; m < ORDERED; m++) {
+    const ordering *o = &orderings[m];
+    for (int c = 0; c < CHAINS; c++) {
+      int ordered = 0, undefined = 0;
+      for (int i = 0; i < s->clips; i++) {
+        int bad = 0, null = 0;
+        double last = -INFINITY;
+        for (int k = 0; k < 4 && chains[c][k]; k++) {
+          double v = o->worse * score_of(s, i, chains[c][k], o->id);
+          null |= isnan(v), bad |= !(v > last + 1e-9);
+          last = v;
+        }
+        undefined += null, ordered += !null && !bad;
+      }
+      int want = o->clips[file][c], got = undefined ? -undefined : ordered;
+      if (got != want) fail_msg("%s %s .. %s: %d, expected %d", files[file], ids[o->id], chains[c][1], got, want);
+    }
+  }
+}
+
+static void compare_clip(const st_file *st, const json *all, const json *c, scores *out, double *worst) {
+  char key[96];
+  snprintf(key, sizeof key, "%s.rgba", c->key);
+  source s = source_of(st_find(st, key));
+  double *a = take(s.frames * s.n, sizeof *a);
+  clip p;
+  int k = 0;
+  on_black(&s, &p);
+  for (const json *v = json_get(c, "variants")->child; v; v = v->next, k++) {
+    metric_value got[IDS];
+    assert_true(k < VARIANTS);
+    variant_alpha(&s, st, c, all, v->key, a);
+    set_alpha(&p, a);
+    score_all(&p, got);
+    compare_variant(v, got, worst);
+    compare_insides(c, v, &p, worst);
+    if (!strcmp(v->key, "aligned")) compare_picture(c, &p);
+    for (int i = 0; i < IDS; i++) out->value[out->clips][k][i] = got[i].reason ? NAN : got[i].value;
+    out->variant[k] = v->key;
+  }
+  assert_int_equal(k, VARIANTS);
+  out->clips++;
+  clip_free(&p), free(a), free(s.rgba);
+}
+
+/* Every score of every variant, and the order that the scores put the variants in. */
 static void flow_scores_match(void **state) {
   (void)state;
   int64_t scored = 0;
@@ -378,25 +526,13 @@ static void flow_scores_match(void **state) {
   for (int f = 0; f < 2; f++) {
     st_file *st = open_tensors(files[f]);
     json *info = open_json(files[f]);
+    scores *s = take(1, sizeof *s);
     const json *all = json_get(info, "expected");
-    for (const json *c = all->child; c; c = c->next) {
-      char key[96];
-      snprintf(key, sizeof key, "%s.rgba", c->key);
-      source s = source_of(st_find(st, key));
-      double *a = take(s.frames * s.n, sizeof *a);
-      clip p;
-      on_black(&s, &p);
-      for (const json *v = json_get(c, "variants")->child; v; v = v->next) {
-        metric_value got[IDS];
-        variant_alpha(&s, st, c, all, v->key, a);
-        set_alpha(&p, a);
-        score_all(&p, got);
-        compare_variant(v, got, &worst);
-        if (!strcmp(v->key, "aligned")) compare_picture(c, &p);
-        scored++;
-      }
-      clip_free(&p), free(a), free(s.rgba);
-    }
+    s->clips = 0;
+    for (const json *c = all->child; c; c = c->next) compare_clip(st, all, c, s, &worst);
+    compare_orderings(s, f);
+    scored += s->clips * VARIANTS;
+    free(s);
     st_close(st);
     json_free(info);
   }
