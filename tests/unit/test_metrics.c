@@ -443,13 +443,20 @@ static int infinite(err *e, const metric_view *v, metric_value *out) {
   return metric_defined(out, INFINITY, 1);
 }
 
+/* By field: what lies between them in memory is undefined. */
+static void same_value(const metric_value *a, const metric_value *b) {
+  assert_memory_equal(&a->value, &b->value, sizeof a->value);
+  assert_ptr_equal(a->reason, b->reason);
+  assert_true(a->support == b->support && a->circular == b->circular);
+}
+
 static metric_value with_picture(metric_picture want, const clip *c) {
   err e = {0};
   metric m = {.id = "mean", .min_frames = 1, .picture = want, .score = mean_picture};
   metric_request r[2] = {{.metric = &m, .picture = want}, {.metric = &m, .picture = want}};
   metric_value v[2];
   assert_int_equal(metric_score(&e, r, 2, &(metric_input){.clip = c}, v), OK);
-  assert_memory_equal(&v[0], &v[1], sizeof v[0]);
+  same_value(&v[0], &v[1]);
   return v[0];
 }
 
@@ -498,7 +505,7 @@ static void calls_are_independent(void **state) {
     if (i) continue;
     for (int k = n - 1; k >= 0; k--) {
       assert_int_equal(metric_score(&e, &all[k], 1, &in, &alone), OK);
-      assert_memory_equal(&alone, &serial[i][k], sizeof alone);
+      same_value(&alone, &serial[i][k]);
     }
   }
 #pragma omp parallel for num_threads(3) schedule(dynamic) reduction(+ : failed)
@@ -513,7 +520,8 @@ static void calls_are_independent(void **state) {
     failed += metric_score(&e, all, n, &in, parallel[i]) != OK;
   }
   assert_int_equal(failed, 0);
-  assert_memory_equal(serial, parallel, sizeof serial);
+  for (int i = 0; i < CLIPS; i++)
+    for (int k = 0; k < n; k++) same_value(&serial[i][k], &parallel[i][k]);
   for (int i = 0; i < CLIPS; i++) clip_free(&c[i]);
 }
 
