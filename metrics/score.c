@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "metrics/kernels/kernels.h"
 #include "metrics/session.h"
 
 static int bad(const float *x, int64_t n) {
@@ -23,6 +24,7 @@ int session_open(err *e, metric_session *s, const metric_input *in) {
   const clip *c = in->clip, *other[] = {in->base, in->partner, in->reference};
   static const char *const name[] = {"base", "partner", "reference"};
   *s = (metric_session){.in = in};
+  if (!metric_kernels_of(NULL)) return err_set(e, E_UNSUPPORTED, "this CPU has not even level v2");
   for (int i = 0; i < 3; i++)
     if (other[i] && !same_size(c, other[i]))
       return err_set(e, E_SHAPE, "score: the clip is %dx%dx%d, its %s clip %dx%dx%d", c->frames, c->height, c->width,
