@@ -40,9 +40,9 @@ static void is_x(const char *name, const features *f) {
 
 static void numpy_files(void **state) {
   (void)state;
-  static const char *const name[] = {"v1.npy",     "v2.npy",       "v3.npy",  "f8.npy",
-                                     "stored.npz", "deflated.npz", "one.npz", "good.npz"};
-  for (int i = 0; i < 8; i++) {
+  static const char *const name[] = {"v1.npy",       "v2.npy",  "v3.npy",   "f8.npy",    "stored.npz",
+                                     "deflated.npz", "one.npz", "good.npz", "packed.npz"};
+  for (int i = 0; i < 9; i++) {
     features f = read_good(file(name[i]));
     is_x(name[i], &f);
     assert_null(f.source);

@@ -45,11 +45,13 @@ archive("up.npz", [("../features.npy", npy)])
 archive("bomb.npz", [("features.npy", npy[:128] + bytes(1 << 20))], zipfile.ZIP_DEFLATED)
 archive("bzip2.npz", [("features.npy", npy)], zipfile.ZIP_BZIP2)
 archive("good.npz", [("features.npy", npy)])
+archive("packed.npz", [("features.npy", npy)], zipfile.ZIP_DEFLATED)
+packed = open(out + "packed.npz", "rb").read()
 good = open(out + "good.npz", "rb").read()
 central = good.index(b"PK\x01\x02")
-change = lambda at, fmt, v: good[:at] + struct.pack(fmt, v) + good[at + struct.calcsize(fmt):]
+change = lambda at, fmt, v, d=good: d[:at] + struct.pack(fmt, v) + d[at + struct.calcsize(fmt):]
 for name, data in {
-    "huge.npz": change(central + 24, "<I", 0xFFFFFFF0), "zip64.npz": change(central + 24, "<I", 0xFFFFFFFF),
+    "huge.npz": change(packed.index(b"PK\x01\x02") + 24, "<I", 0xFFFFFFF0, packed), "zip64.npz": change(central + 24, "<I", 0xFFFFFFFF),
     "locked.npz": change(central + 8, "<H", 1), "crc.npz": change(central + 16, "<I", 1),
     "away.npz": change(central + 42, "<I", 7), "count.npz": change(len(good) - 12, "<H", 2),
     "pickle.npy": b"\x80\x04\x95" + bytes(20),
