@@ -57,6 +57,12 @@ void pyramid_patch(const pyramid *p, int level, int planes, int y, int x, double
 
 /* --- random_conv ----------------------------------------------------------------------------------------------- */
 
+/* The net. Input: premultiplied colour and alpha, each 2 v - 1. Three blocks, 4 -> 16 -> 32 -> 64 channels: a 3x3x3
+ * convolution with replicated borders in space and time and no bias, ReLU, the mean over 2x2x2, where windows at the
+ * ends hold what there is. Weights: standard normals rng_normal(seed, RNG_INIT, sub = layer), row by row, made
+ * orthogonal by Gram-Schmidt in double (twice) and scaled to norm sqrt 2. Output: means, then population standard
+ * deviations, of the 64 channels over all positions. Sums are in float in the order channel, dt, dy, dx: the same
+ * bits with every compiler and number of threads. (spec/metrics.md 3.9.5, D3) */
 #define CONV_LAYERS 3
 #define CONV_DIM 128 /* mean and standard deviation of the last 64 channels */
 

@@ -1,10 +1,4 @@
-/* An untrained 3-D convolutional net as a feature extractor (spec/metrics.md 3.9.5, D3; Naeem et al. 2020).
- *
- * Input: premultiplied colour and alpha, each 2 v - 1. Three blocks, 4 -> 16 -> 32 -> 64 channels: convolution 3x3x3
- * with replicated borders in space and time and no bias, ReLU, mean over 2x2x2 where windows at the ends hold what
- * there is. Weights: standard normals rng_normal(seed, RNG_INIT, sub = layer), row by row, made orthogonal by
- * Gram-Schmidt in double (twice) and scaled to norm sqrt 2. Output: means, then population standard deviations, of
- * the 64 channels over all positions. Sums in float in the order channel, dt, dy, dx: the same bits everywhere. */
+/* An untrained 3-D convolutional net as a feature extractor; metrics/extract.h says which. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -11,6 +11,7 @@ BEGIN {
   own("cJSON\\.h$", "^harness/engine/base/json\\.c$", "cJSON belongs to base/json.c")
   own("^cairo", "^harness/(report|media)/", "cairo belongs to report/ and media/")
   own("^lapacke?\\.h$", "^(metrics|harness/stats)/", "LAPACKE belongs to metrics/ and stats/")
+  own("^zlib\\.h$", "^harness/media/", "zlib belongs to media/")
   own("^openssl/", "^harness/engine/base/hash\\.c$", "libcrypto belongs to base/hash.c")
   own("^(cuda|cublas|cudnn|nvml|nvrtc|nvToolsExt)", "^harness/engine/ops/cuda/", "CUDA belongs to ops/cuda/")
 }
