@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "golden.h"
 
 const char *golden_path(const char *name) {
@@ -14,6 +15,24 @@ const char *golden_path(const char *name) {
   const char *root = getenv("TANDEM_SOURCE");
   snprintf(path, sizeof path, "%s/tests/golden/%s", root ? root : ".", name);
   return path;
+}
+
+st_file *golden_tensors(const char *name) {
+  err e = {0};
+  char file[96];
+  st_file *st = NULL;
+  snprintf(file, sizeof file, "%s.safetensors", name);
+  assert_int_equal(st_open(&e, golden_path(file), &st), OK);
+  return st;
+}
+
+struct json *golden_json(const char *name) {
+  err e = {0};
+  char file[96];
+  json *j = NULL;
+  snprintf(file, sizeof file, "%s.json", name);
+  assert_int_equal(json_read(&e, golden_path(file), &j), OK);
+  return j;
 }
 
 static void add_error(const char *what, int64_t i, double got, double want, double *worst) {

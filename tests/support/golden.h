@@ -9,6 +9,9 @@
 
 /* "SOURCE/tests/golden/NAME"; static buffer. */
 const char *golden_path(const char *name);
+/* NAME.safetensors and NAME.json there; a file that cannot be read fails the test. st_close, json_free. */
+st_file *golden_tensors(const char *name);
+struct json *golden_json(const char *name);
 /* Largest |got - want| / max |want|; fails the test when want is all zero, or any value is not finite. */
 double golden_rel(const char *what, const real *got, const st_tensor *want);
 double rel_max(const char *what, const double *got, const double *want, int64_t n);

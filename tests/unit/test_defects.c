@@ -20,7 +20,7 @@
 #include "metrics/metric.h"
 #include "model/safetensors.h"
 
-static const char *const files[] = {"alignment_emoji", "alignment_procedural"};
+static const char *const files[] = {"metrics/alignment_emoji", "metrics/alignment_procedural"};
 
 static int64_t voxels(const clip *c) {
   return (int64_t)c->frames * c->height * c->width;
@@ -31,24 +31,6 @@ static float *take(int64_t n) {
   assert_non_null(p);
   memset(p, 0xff, (size_t)n * sizeof *p); /* NaN */
   return p;
-}
-
-static st_file *open_tensors(const char *name) {
-  err e = {0};
-  char file[96];
-  st_file *st = NULL;
-  snprintf(file, sizeof file, "metrics/%s.safetensors", name);
-  assert_int_equal(st_open(&e, golden_path(file), &st), OK);
-  return st;
-}
-
-static json *open_json(const char *name) {
-  err e = {0};
-  char file[96];
-  json *j = NULL;
-  snprintf(file, sizeof file, "metrics/%s.json", name);
-  assert_int_equal(json_read(&e, golden_path(file), &j), OK);
-  return j;
 }
 
 static const st_tensor *tensor(const st_file *st, const char *clip_name, const char *part) {
@@ -150,8 +132,8 @@ static void variants_match(void **state) {
   err e = {0};
   int64_t compared = 0;
   for (int f = 0; f < 2; f++) {
-    st_file *st = open_tensors(files[f]);
-    json *info = open_json(files[f]);
+    st_file *st = golden_tensors(files[f]);
+    json *info = golden_json(files[f]);
     const json *all = json_get(info, "expected");
     for (const json *own = all->child; own; own = own->next) {
       clip c = golden_clip(st, own->key);
@@ -179,8 +161,8 @@ static void luma_matches(void **state) {
   (void)state;
   err e = {0};
   for (int f = 0; f < 2; f++) {
-    st_file *st = open_tensors(files[f]);
-    json *info = open_json(files[f]);
+    st_file *st = golden_tensors(files[f]);
+    json *info = golden_json(files[f]);
     for (const json *own = json_get(info, "expected")->child; own; own = own->next) {
       clip c = golden_clip(st, own->key);
       const st_tensor *t = tensor(st, own->key, "rgba");
@@ -209,7 +191,7 @@ static void stored_planes_match(void **state) {
   err e = {0};
   static const char *const first[] = {"1f42c", "disc"};
   for (int f = 0; f < 2; f++) {
-    st_file *st = open_tensors(files[f]);
+    st_file *st = golden_tensors(files[f]);
     clip c = golden_clip(st, first[f]);
     static const char *const part[] = {"luma8", "alpha_blur"};
     static const defect what[] = {{.kind = DEFECT_LUMA, .strength = 1}, {.kind = DEFECT_BLUR, .strength = 2}};
@@ -259,7 +241,7 @@ static void noise_matches_in_distribution(void **state) {
   (void)state;
   err e = {0};
   double want_mean[3], want_sd[3], mean[3], sd[3];
-  st_file *st = open_tensors("alignment_procedural");
+  st_file *st = golden_tensors("metrics/alignment_procedural");
   clip c = golden_clip(st, "ellipse");
   const st_tensor *t = tensor(st, "ellipse", "alpha_noise");
   int64_t n = voxels(&c);

@@ -23,11 +23,10 @@ typedef struct fixture {
 } fixture;
 
 static int setup(void **state) {
-  err e = {0};
   fixture *f = calloc(1, sizeof *f);
   assert_non_null(f);
-  assert_int_equal(st_open(&e, golden_path("metrics/farneback.safetensors"), &f->st), OK);
-  assert_int_equal(json_read(&e, golden_path("metrics/farneback.json"), &f->info), OK);
+  f->st = golden_tensors("metrics/farneback");
+  f->info = golden_json("metrics/farneback");
   *state = f;
   return 0;
 }

@@ -59,7 +59,7 @@ static void check(const char *pair_name, const char *flow_name, const char *para
   st_file *st = NULL;
   char command[2048], *bytes = NULL;
   size_t size = 0;
-  assert_int_equal(st_open(&e, golden_path("metrics/farneback.safetensors"), &st), OK);
+  st = golden_tensors("metrics/farneback");
   const st_tensor *pair = st_find(st, pair_name), *want = st_find(st, flow_name);
   assert_true(pair && want);
   int64_t n = pair->shape[1] * pair->shape[2];

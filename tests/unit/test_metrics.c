@@ -235,10 +235,9 @@ static void rgb_and_alpha_closed_forms(void **state) {
 
 static void flow_closed_forms(void **state) {
   (void)state;
-  err e = {0};
   enum { N = 42 };
   json *info = NULL;
-  assert_int_equal(json_read(&e, golden_path("metrics/closed_forms.json"), &info), OK);
+  info = golden_json("metrics/closed_forms");
   const json *list = json_get(json_get(info, "expected"), "flow_diff");
   unsigned char band[N];
   assert_int_equal(json_count(list), 7);

@@ -20,7 +20,7 @@
 #include "metrics/session.h"
 #include "model/safetensors.h"
 
-static const char *const files[] = {"alignment_emoji", "alignment_procedural"};
+static const char *const files[] = {"metrics/alignment_emoji", "metrics/alignment_procedural"};
 
 typedef struct source {
   int frames, height, width;
@@ -39,24 +39,6 @@ static source source_of(const st_tensor *t) {
   source s = {(int)t->shape[0], (int)t->shape[1], (int)t->shape[2], t->shape[1] * t->shape[2], take(t->count, 1)};
   memcpy(s.rgba, t->data, (size_t)t->count);
   return s;
-}
-
-static st_file *open_tensors(const char *name) {
-  err e = {0};
-  char file[96];
-  st_file *st = NULL;
-  snprintf(file, sizeof file, "metrics/%s.safetensors", name);
-  assert_int_equal(st_open(&e, golden_path(file), &st), OK);
-  return st;
-}
-
-static json *open_json(const char *name) {
-  err e = {0};
-  char file[96];
-  json *j = NULL;
-  snprintf(file, sizeof file, "metrics/%s.json", name);
-  assert_int_equal(json_read(&e, golden_path(file), &j), OK);
-  return j;
 }
 
 static double num(const json *object, const char *key) {
@@ -160,11 +142,11 @@ static void colour_value(const char *id, const clip *c, const json *want, const 
 
 static void color_matches(void **state) {
   (void)state;
-  json *info = open_json("color");
+  json *info = golden_json("metrics/color");
   int64_t clips = 0;
   double worst = 0;
   for (int f = 0; f < 2; f++) {
-    st_file *st = open_tensors(files[f]);
+    st_file *st = golden_tensors(files[f]);
     for (const json *c = json_get(info, "expected")->child; c; c = c->next) {
       char key[96];
       snprintf(key, sizeof key, "%s.rgba", c->key);
@@ -524,8 +506,8 @@ static void flow_scores_match(void **state) {
   int64_t scored = 0;
   double worst = 0;
   for (int f = 0; f < 2; f++) {
-    st_file *st = open_tensors(files[f]);
-    json *info = open_json(files[f]);
+    st_file *st = golden_tensors(files[f]);
+    json *info = golden_json(files[f]);
     scores *s = take(1, sizeof *s);
     const json *all = json_get(info, "expected");
     s->clips = 0;
@@ -543,7 +525,7 @@ static void flow_scores_match(void **state) {
 /* The alpha variants built here are the ones the goldens were made from. */
 static void variants_are_the_goldens(void **state) {
   (void)state;
-  st_file *st = open_tensors("alignment_procedural");
+  st_file *st = golden_tensors("metrics/alignment_procedural");
   source s = source_of(st_find(st, "disc.rgba"));
   const st_tensor *luma = st_find(st, "disc.luma8"), *soft = st_find(st, "disc.alpha_blur");
   double *a = take(s.frames * s.n, sizeof *a), sum = 0;
@@ -570,7 +552,7 @@ static void color_fit_orders_defects(void **state) {
                                          {"aligned", "blur"},
                                          {"aligned", "frozen"},
                                          {"aligned", "flicker"}};
-  st_file *st = open_tensors("alignment_procedural");
+  st_file *st = golden_tensors("metrics/alignment_procedural");
   static const char *const names[] = {"disc.rgba", "ellipse.rgba", "glass.rgba"};
   for (int n = 0; n < 3; n++) {
     source s = source_of(st_find(st, names[n]));

@@ -19,20 +19,6 @@
 #include "metrics/ssim.h"
 #include "model/safetensors.h"
 
-static st_file *open_tensors(const char *file) {
-  err e = {0};
-  st_file *st = NULL;
-  assert_int_equal(st_open(&e, golden_path(file), &st), OK);
-  return st;
-}
-
-static json *open_json(const char *file) {
-  err e = {0};
-  json *j = NULL;
-  assert_int_equal(json_read(&e, golden_path(file), &j), OK);
-  return j;
-}
-
 static const st_tensor *tensor(const st_file *st, const char *name, const char *part) {
   char key[64];
   snprintf(key, sizeof key, "%s.%s", name, part);
@@ -121,8 +107,8 @@ static double temporal(const matting *m, const st_file *st, const char *name, in
 
 static void matting_matches(void **state) {
   (void)state;
-  st_file *st = open_tensors("metrics/matting.safetensors");
-  json *info = open_json("metrics/matting.json");
+  st_file *st = golden_tensors("metrics/matting");
+  json *info = golden_json("metrics/matting");
   int compared = 0, large = 0;
   for (const json *c = json_get(info, "expected")->child; c; c = c->next) {
     matting m = matting_open(st, c->key);
@@ -152,7 +138,7 @@ static void matting_matches(void **state) {
 /* RVM and mmagic decide differently on 8-bit values that lie on a threshold. */
 static void single_and_double_differ(void **state) {
   (void)state;
-  st_file *st = open_tensors("metrics/matting.safetensors");
+  st_file *st = golden_tensors("metrics/matting");
   matting m = matting_open(st, "glass");
   metric_input in = {.clip = &m.own, .reference = &m.truth, .trimap = m.trimap};
   assert_true(score("rvm_conn_f32", &in).value != score("conn_f64", &in).value);
@@ -169,7 +155,7 @@ static void single_and_double_differ(void **state) {
 
 static void gradient_kernel_matches(void **state) {
   (void)state;
-  st_file *st = open_tensors("metrics/matting.safetensors");
+  st_file *st = golden_tensors("metrics/matting");
   const st_tensor *k = st_find(st, "grad_kernel");
   double across[9], along[9], sum = 0;
   matte_gradient_taps(across, along);
@@ -224,8 +210,8 @@ static double r1_of(const json *want) {
 
 static void reconstruction_matches(void **state) {
   (void)state;
-  st_file *st = open_tensors("metrics/psnr_ssim.safetensors");
-  json *info = open_json("metrics/psnr_ssim.json");
+  st_file *st = golden_tensors("metrics/psnr_ssim");
+  json *info = golden_json("metrics/psnr_ssim");
   int compared = 0;
   for (const json *c = json_get(info, "expected")->child; c; c = c->next, compared++) {
     clip truth = rgba_clip(tensor(st, c->key, "true")), own = rgba_clip(tensor(st, c->key, "pred"));
@@ -260,7 +246,7 @@ static void hidden_colour_does_not_matter(void **state) {
   (void)state;
   static const char *const ids[] = {"r2_psnr_mean",  "r1_psnr",     "ssim_rgb",       "psnr_rgb_straight",
                                     "layerd_rgb_l1", "rvm_fgr_mse", "rgb_warp_error", "flicker_vbench_rgb"};
-  st_file *st = open_tensors("metrics/psnr_ssim.safetensors");
+  st_file *st = golden_tensors("metrics/psnr_ssim");
   clip truth = rgba_clip(tensor(st, "disc", "true")), own = rgba_clip(tensor(st, "disc", "pred"));
   clip other = rgba_clip(tensor(st, "disc", "pred")), stored = rgba_clip(tensor(st, "disc", "pred"));
   int64_t n = (int64_t)own.height * own.width, hidden = 0;

@@ -29,20 +29,12 @@ static struct {
   json *expected, *closed;
 } golden;
 
-static json *open_json(const char *name) {
-  err e = {0};
-  json *j = NULL;
-  assert_int_equal(json_read(&e, golden_path(name), &j), OK);
-  return j;
-}
-
 static int setup(void **state) {
   (void)state;
-  err e = {0};
-  assert_int_equal(st_open(&e, golden_path("metrics/distribution.safetensors"), &golden.dist), OK);
-  assert_int_equal(st_open(&e, golden_path("metrics/warp.safetensors"), &golden.warp), OK);
-  golden.expected = open_json("metrics/distribution.json");
-  golden.closed = open_json("metrics/closed_forms.json");
+  golden.dist = golden_tensors("metrics/distribution");
+  golden.warp = golden_tensors("metrics/warp");
+  golden.expected = golden_json("metrics/distribution");
+  golden.closed = golden_json("metrics/closed_forms");
   return 0;
 }
 

@@ -44,11 +44,10 @@ static double item(const json *array, int64_t i) {
 }
 
 static int setup(void **state) {
-  err e = {0};
   fixture *f = calloc(1, sizeof *f);
   assert_non_null(f);
-  assert_int_equal(st_open(&e, golden_path("metrics/statistics.safetensors"), &f->st), OK);
-  assert_int_equal(json_read(&e, golden_path("metrics/statistics.json"), &f->info), OK);
+  f->st = golden_tensors("metrics/statistics");
+  f->info = golden_json("metrics/statistics");
   f->want = json_get(f->info, "expected");
   const st_tensor *s = st_find(f->st, "scores"), *n = st_find(f->st, "scores_with_null");
   double sum = 0;

@@ -75,12 +75,11 @@ static void compare_pair(const golden_case *g, const json *want, int t) {
 static void golden_matches(void **state) {
   (void)state;
   static const char *const name[] = {"comp61x83", "comp64x64", "int_shift", "all_occluded"};
-  err e = {0};
   st_file *st = NULL;
   json *info = NULL;
   int64_t pairs = 0;
-  assert_int_equal(st_open(&e, golden_path("metrics/warp.safetensors"), &st), OK);
-  assert_int_equal(json_read(&e, golden_path("metrics/warp.json"), &info), OK);
+  st = golden_tensors("metrics/warp");
+  info = golden_json("metrics/warp");
   for (int i = 0; i < 4; i++) {
     const st_tensor *fwd = tensor(st, name[i], "fwd");
     golden_case g = {.pairs = (int)fwd->shape[0], .height = (int)fwd->shape[1], .width = (int)fwd->shape[2]};
@@ -104,11 +103,10 @@ static void alpha_sums_match(void **state) {
     int still; /* every frame is the first one */
   } list[] = {
       {"alpha_ratio", "alpha", 0}, {"alpha_ratio_flicker", "flicker_alpha", 0}, {"alpha_ratio_static", "alpha", 1}};
-  err e = {0};
   st_file *st = NULL;
   json *info = NULL;
-  assert_int_equal(st_open(&e, golden_path("metrics/warp.safetensors"), &st), OK);
-  assert_int_equal(json_read(&e, golden_path("metrics/warp.json"), &info), OK);
+  st = golden_tensors("metrics/warp");
+  info = golden_json("metrics/warp");
   const st_tensor *fwd = tensor(st, "alpha_ratio", "fwd"), *stored = tensor(st, "alpha_ratio", "band");
   int pairs = (int)fwd->shape[0], h = (int)fwd->shape[1], w = (int)fwd->shape[2];
   int64_t n = (int64_t)h * w;
