@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "metrics/memo.h"
 #include "metrics/metric.h"
 #include "metrics/outline.h"
 #include "metrics/plane.h"
@@ -11,7 +12,8 @@
 /* What one frame gives, or why it gives nothing. */
 typedef struct frame_score {
   double corr, cos;
-  double to_edge, to_contour; /* mean distance of contour pixels to edges, and of edge pixels to the contour */
+  double to_edge; /* mean distance of contour pixels to edges */
+  double both;    /* mean of that and of the mean distance of edge pixels to the contour */
   const char *reason;
 } frame_score;
 
@@ -85,7 +87,7 @@ static frame_score chamfer(const metric_view *v, int t, double cut, workspace *w
   outline_distance(w->edge, v->height, v->width, w->a, w->pad);
   s.to_edge = mean_distance(w->contour, w->a, n);
   outline_distance(w->contour, v->height, v->width, w->a, w->pad);
-  s.to_contour = mean_distance(w->edge, w->a, n);
+  s.both = (s.to_edge + mean_distance(w->edge, w->a, n)) / 2;
   return s;
 }
 
@@ -107,58 +109,78 @@ out:
   return rc;
 }
 
-typedef enum edge_form { EDGE_CORR, EDGE_COS, EDGE_CHAMFER, EDGE_CHAMFER_BOTH } edge_form;
+/* Means of the frames that have a value. */
+typedef struct clip_score {
+  frame_score mean; /* its reason, when no frame has one, is the last frame's */
+  int64_t frames;
+} clip_score;
 
-static double pick(const frame_score *s, edge_form form) {
-  switch (form) {
-  case EDGE_CORR: return s->corr;
-  case EDGE_COS: return s->cos;
-  case EDGE_CHAMFER: return s->to_edge;
-  default: return (s->to_edge + s->to_contour) / 2;
-  }
-}
-
-/* Mean of the frames that have a value. */
-static int over_frames(err *e, const metric_view *v, edge_form form, metric_value *out) {
-  int rc = OK, matching = form >= EDGE_CHAMFER;
-  double cut = 0, sum = 0, *store = NULL;
-  int64_t defined = 0;
+/* corr and cos, or with `contours` the distances. */
+static int over_frames(err *e, const metric_view *v, int contours, clip_score *out) {
+  int rc = OK;
+  double cut = 0, *store = NULL;
   workspace *list = NULL;
-  frame_score *part = NULL;
+  frame_score *part = NULL, sum = {0};
   const char *why = NULL;
-  if (matching) TRY(outline_threshold(e, v->alpha, (int64_t)v->frames * v->height * v->width, &cut));
+  if (contours) TRY(outline_threshold(e, v->alpha, (int64_t)v->frames * v->height * v->width, &cut));
   TRY(workspaces(e, v, &list, &store));
   TRY(mem_new(e, v->frames, sizeof *part, "edge scores", &part));
 #pragma omp parallel for num_threads(v->threads) schedule(static)
   for (int t = 0; t < v->frames; t++) {
     workspace *w = &list[omp_get_thread_num()];
-    part[t] = matching ? chamfer(v, t, cut, w) : correlate(v, t, w);
+    part[t] = contours ? chamfer(v, t, cut, w) : correlate(v, t, w);
   }
   for (int t = 0; t < v->frames; t++) {
     if (part[t].reason) {
       why = part[t].reason;
       continue;
     }
-    sum += pick(&part[t], form);
-    defined++;
+    sum.corr += part[t].corr, sum.cos += part[t].cos;
+    sum.to_edge += part[t].to_edge, sum.both += part[t].both;
+    out->frames++;
   }
-  rc = defined ? metric_defined(out, sum / (double)defined, defined) : metric_undefined(out, why, 0);
+  double n = (double)out->frames;
+  out->mean = out->frames ? (frame_score){sum.corr / n, sum.cos / n, sum.to_edge / n, sum.both / n, NULL}
+                          : (frame_score){.reason = why};
 out:
   free(list), free(store), free(part);
   return rc;
 }
 
+static int scored(err *e, const metric_view *v, int contours, const clip_score **out) {
+  int rc = OK;
+  memo *m;
+  TRY(memo_of(e, v, contours ? "edge distances" : "edge strengths", sizeof **out, &m));
+  if (!m->made) TRY(over_frames(e, v, contours, m->data));
+  m->made = 1;
+  *out = m->data;
+out:
+  return rc;
+}
+
+static int value(const clip_score *s, double x, metric_value *out) {
+  return s->frames ? metric_defined(out, x, s->frames) : metric_undefined(out, s->mean.reason, 0);
+}
+
 static int corr(err *e, const metric_view *v, metric_value *out) {
-  return over_frames(e, v, EDGE_CORR, out);
+  const clip_score *s;
+  int rc = scored(e, v, 0, &s);
+  return rc == OK ? value(s, s->mean.corr, out) : rc;
 }
 static int cosine(err *e, const metric_view *v, metric_value *out) {
-  return over_frames(e, v, EDGE_COS, out);
+  const clip_score *s;
+  int rc = scored(e, v, 0, &s);
+  return rc == OK ? value(s, s->mean.cos, out) : rc;
 }
 static int nearest(err *e, const metric_view *v, metric_value *out) {
-  return over_frames(e, v, EDGE_CHAMFER, out);
+  const clip_score *s;
+  int rc = scored(e, v, 1, &s);
+  return rc == OK ? value(s, s->mean.to_edge, out) : rc;
 }
 static int nearest_both(err *e, const metric_view *v, metric_value *out) {
-  return over_frames(e, v, EDGE_CHAMFER_BOTH, out);
+  const clip_score *s;
+  int rc = scored(e, v, 1, &s);
+  return rc == OK ? value(s, s->mean.both, out) : rc;
 }
 
 static const metric_param edge_params[] = {

@@ -22,7 +22,7 @@ void flow_cache_close(flow_cache *c) {
   *c = (flow_cache){0};
 }
 
-int flow_same_params(const fb_params *a, const fb_params *b) {
+static int same_params(const fb_params *a, const fb_params *b) {
   return a->pyr_scale == b->pyr_scale && a->levels == b->levels && a->window == b->window &&
          a->iterations == b->iterations && a->poly_n == b->poly_n && a->poly_sigma == b->poly_sigma &&
          a->gaussian == b->gaussian;
@@ -59,7 +59,7 @@ int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, int th
 static flow_entry *find(flow_cache *c, const float *plane, flow_stream stream, const fb_params *p) {
   for (int64_t i = 0; i < c->n; i++) {
     flow_entry *x = &c->entry[i];
-    if (x->plane == plane && x->stream == stream && (!p || flow_same_params(&x->params, p))) return x;
+    if (x->plane == plane && x->stream == stream && (!p || same_params(&x->params, p))) return x;
   }
   return NULL;
 }

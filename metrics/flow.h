@@ -40,7 +40,6 @@ typedef struct flow_cache {
   }
 extern const metric_param flow_params[];
 fb_params flow_read_params(const double *param);
-int flow_same_params(const fb_params *a, const fb_params *b);
 
 void flow_cache_close(flow_cache *c);
 /* *out: [T-1][H][W][2] of the view's stream, owned by its session. out[t] is the flow from frame t to t+1; backward,

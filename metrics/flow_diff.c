@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "metrics/band.h"
 #include "metrics/flow.h"
+#include "metrics/memo.h"
 #include "metrics/metric.h"
-#include "metrics/session.h"
 
 static double length(double u, double v) {
   return sqrt(u * u + v * v);
@@ -69,12 +69,18 @@ static int full(err *e, const metric_view *v, metric_value *out) {
 /* Over alpha >= one half in the first frame of each pair. */
 static int masked(err *e, const metric_view *v, flow_band *b) {
   int rc = OK;
+  memo *m;
   flows f;
   unsigned char *mask = NULL;
-  TRY(both_flows(e, v, FLOW_LUMA8, FLOW_ALPHA8, &f));
-  TRY(mem_new(e, f.n, 1, "flow mask", &mask));
-  for (int64_t i = 0; i < f.n; i++) mask[i] = v->alpha[i] >= 0.5f;
-  *b = flow_diff_band(f.rgb, f.alpha, mask, f.n);
+  TRY(memo_of(e, v, "flows in the mask", sizeof *b, &m));
+  if (!m->made) {
+    TRY(both_flows(e, v, FLOW_LUMA8, FLOW_ALPHA8, &f));
+    TRY(mem_new(e, f.n, 1, "flow mask", &mask));
+    for (int64_t i = 0; i < f.n; i++) mask[i] = v->alpha[i] >= 0.5f;
+    *(flow_band *)m->data = flow_diff_band(f.rgb, f.alpha, mask, f.n);
+    m->made = 1;
+  }
+  *b = *(flow_band *)m->data;
 out:
   free(mask);
   return rc;
@@ -94,38 +100,23 @@ static int mask_rel(err *e, const metric_view *v, metric_value *out) {
   return b.pixels ? metric_defined(out, b.px / (b.rgb + 1e-6), b.pixels) : metric_undefined(out, METRIC_NO_MASK, 0);
 }
 
-/* Where this call keeps the sums over this picture's flows. */
-static int sums_of(err *e, const metric_view *v, flow_sums **out) {
-  metric_session *s = v->session;
-  fb_params p = flow_read_params(v->param);
-  for (int64_t i = 0; i < s->sums_n; i++) {
-    *out = &s->sums[i];
-    if ((*out)->plane == v->rgb && flow_same_params(&(*out)->params, &p)) return OK;
-  }
-  int rc = mem_grow(e, &s->sums, &s->sums_cap, s->sums_n + 1, sizeof *s->sums, "flow sums");
-  if (rc != OK) return rc;
-  *out = &s->sums[s->sums_n++];
-  **out = (flow_sums){.plane = v->rgb, .params = p};
-  return OK;
-}
-
 /* Over the band of the tested alpha in the first frame of each pair, on stretched streams. */
 static int banded(err *e, const metric_view *v, flow_band *b) {
   int rc = OK;
   int64_t n = (int64_t)(v->frames - 1) * v->height * v->width;
   const unsigned char *band;
-  flow_sums *sums;
+  memo *m;
   flows f;
-  *b = (flow_band){0};
-  TRY(sums_of(e, v, &sums));
-  if (!sums->has_band) {
+  TRY(memo_of(e, v, "flows in the band", sizeof *b, &m));
+  if (!m->made) {
     TRY(band_of(e, v, &band));
-    if (!memchr(band, 1, (size_t)n)) goto out; /* no flow needed */
-    TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
-    sums->band = flow_diff_band(f.rgb, f.alpha, band, f.n);
-    sums->has_band = 1;
+    if (memchr(band, 1, (size_t)n)) { /* else no flow is needed */
+      TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
+      *(flow_band *)m->data = flow_diff_band(f.rgb, f.alpha, band, f.n);
+    }
+    m->made = 1;
   }
-  *b = sums->band;
+  *b = *(flow_band *)m->data;
 out:
   return rc;
 }
@@ -191,17 +182,17 @@ flow_lags flow_diff_lags(const flow_pairs *p, int threads) {
 static int lag(err *e, const metric_view *v, flow_lags *out) {
   int rc = OK;
   const unsigned char *band;
-  flow_sums *sums;
+  memo *m;
   flows f;
-  TRY(sums_of(e, v, &sums));
-  if (!sums->has_lags) {
+  TRY(memo_of(e, v, "flows at lags", sizeof *out, &m));
+  if (!m->made) {
     TRY(band_of(e, v, &band));
     TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
     flow_pairs p = {f.rgb, f.alpha, band, v->frames - 1, (int64_t)v->height * v->width};
-    sums->lags = flow_diff_lags(&p, v->threads);
-    sums->has_lags = 1;
+    *(flow_lags *)m->data = flow_diff_lags(&p, v->threads);
+    m->made = 1;
   }
-  *out = sums->lags;
+  *out = *(flow_lags *)m->data;
 out:
   return rc;
 }

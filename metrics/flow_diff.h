@@ -4,8 +4,6 @@
 
 #include <stdint.h>
 
-#include "metrics/farneback.h"
-
 typedef struct flow_band {
   int64_t pixels; /* in the band */
   double px;      /* mean distance of the flows, px; needs pixels > 0 */
@@ -40,14 +38,5 @@ typedef struct flow_pairs {
 } flow_pairs;
 /* The costs are shared out over `threads`. */
 flow_lags flow_diff_lags(const flow_pairs *p, int threads);
-
-/* What one pass over the flows of a picture gave, for all metrics with the same parameters in a metric_score call. */
-typedef struct flow_sums {
-  const float *plane; /* the picture: what tells own and partner apart */
-  fb_params params;
-  int has_band, has_lags;
-  flow_band band;
-  flow_lags lags;
-} flow_sums;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "metrics/backgrounds.h"
+#include "metrics/memo.h"
 #include "metrics/metric.h"
 #include "metrics/plane.h"
 #include "metrics/ssim.h"
@@ -19,16 +20,24 @@ typedef struct over_grounds {
   int infinite;                              /* backgrounds where the clips are equal */
 } over_grounds;
 
-static over_grounds psnr_over(const metric_view *v) {
+static int psnr_over(err *e, const metric_view *v, over_grounds *out) {
+  int rc = OK;
+  memo *kept;
+  TRY(memo_of(e, v, "errors over backgrounds", sizeof *out, &kept));
+  over_grounds *o = kept->data;
+  if (kept->made) goto out;
   rgba_moments m = rgba_error(v->rgb, v->alpha, v->ref_rgb, v->ref_alpha, v->frames * pixels(v));
-  over_grounds o = {.lowest = INFINITY, .highest = -INFINITY};
+  *o = (over_grounds){.lowest = INFINITY, .highest = -INFINITY};
   for (int b = 0; b < BACKGROUNDS; b++) {
     double mse = rgba_error_over(&m, background_rgb[b]), p = -10 * log10(mse);
-    o.mean_square += mse / BACKGROUNDS;
-    if (!(mse > 0)) o.infinite++;
-    o.lowest = fmin(o.lowest, p), o.highest = fmax(o.highest, p), o.mean += p / BACKGROUNDS;
+    o->mean_square += mse / BACKGROUNDS;
+    if (!(mse > 0)) o->infinite++;
+    o->lowest = fmin(o->lowest, p), o->highest = fmax(o->highest, p), o->mean += p / BACKGROUNDS;
   }
-  return o;
+  kept->made = 1;
+out:
+  if (rc == OK) *out = *(over_grounds *)kept->data;
+  return rc;
 }
 
 static int decibel(double p, int infinite, const metric_view *v, metric_value *out) {
@@ -37,24 +46,24 @@ static int decibel(double p, int infinite, const metric_view *v, metric_value *o
 }
 
 static int r2_mean(err *e, const metric_view *v, metric_value *out) {
-  (void)e;
-  over_grounds o = psnr_over(v);
-  return decibel(o.mean, o.infinite > 0, v, out);
+  over_grounds o;
+  int rc = psnr_over(e, v, &o);
+  return rc == OK ? decibel(o.mean, o.infinite > 0, v, out) : rc;
 }
 static int r2_min(err *e, const metric_view *v, metric_value *out) {
-  (void)e;
-  over_grounds o = psnr_over(v);
-  return decibel(o.lowest, o.infinite == BACKGROUNDS, v, out);
+  over_grounds o;
+  int rc = psnr_over(e, v, &o);
+  return rc == OK ? decibel(o.lowest, o.infinite == BACKGROUNDS, v, out) : rc;
 }
 static int r2_max(err *e, const metric_view *v, metric_value *out) {
-  (void)e;
-  over_grounds o = psnr_over(v);
-  return decibel(o.highest, o.infinite > 0, v, out);
+  over_grounds o;
+  int rc = psnr_over(e, v, &o);
+  return rc == OK ? decibel(o.highest, o.infinite > 0, v, out) : rc;
 }
 static int r2_pooled(err *e, const metric_view *v, metric_value *out) {
-  (void)e;
-  over_grounds o = psnr_over(v);
-  return decibel(-10 * log10(o.mean_square), !(o.mean_square > 0), v, out);
+  over_grounds o;
+  int rc = psnr_over(e, v, &o);
+  return rc == OK ? decibel(-10 * log10(o.mean_square), !(o.mean_square > 0), v, out) : rc;
 }
 
 static int psnr_alpha(err *e, const metric_view *v, metric_value *out) {

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "metrics/code8.h"
+#include "metrics/memo.h"
 #include "metrics/metric.h"
 #include "metrics/outline.h"
 #include "metrics/plane.h"
@@ -61,43 +62,55 @@ static shape shape_of(const unsigned char *mask, int height, int width, int32_t 
   return s;
 }
 
-static int shapes(err *e, const metric_view *v, shape **out) {
+/* Means over the frames. */
+typedef struct shape_means {
+  double components, holes; /* holes: over the area, of the frames that have some */
+  int64_t solid;            /* frames that have some area */
+} shape_means;
+
+static int measure(err *e, const metric_view *v, shape_means *out) {
   int rc = OK;
   int64_t n = (int64_t)v->height * v->width;
   unsigned char *mask = NULL;
   int32_t *work = NULL;
   if (n > INT32_MAX / 4) FAIL(e, E_SHAPE, "frames of %dx%d are too large to label", v->width, v->height);
-  TRY(mem_new(e, v->frames, sizeof **out, "components", out));
   TRY(mem_new(e, n, 1, "components", &mask));
   TRY(mem_new(e, 3 * n, sizeof *work, "components", &work));
   for (int t = 0; t < v->frames; t++) {
     for (int64_t i = 0; i < n; i++) mask[i] = code8((double)v->alpha[t * n + i]) >= 128;
-    (*out)[t] = shape_of(mask, v->height, v->width, work);
+    shape s = shape_of(mask, v->height, v->width, work);
+    out->components += (double)s.components;
+    if (s.area) out->holes += (double)s.holes / (double)s.area, out->solid++;
   }
+  out->components /= v->frames;
+  if (out->solid) out->holes /= (double)out->solid;
 out:
   free(mask), free(work);
   return rc;
 }
 
+static int shapes(err *e, const metric_view *v, const shape_means **out) {
+  int rc = OK;
+  memo *m;
+  TRY(memo_of(e, v, "alpha's shape", sizeof **out, &m));
+  if (!m->made) TRY(measure(e, v, m->data));
+  m->made = 1;
+  *out = m->data;
+out:
+  return rc;
+}
+
 static int components(err *e, const metric_view *v, metric_value *out) {
-  shape *s = NULL;
-  double sum = 0;
+  const shape_means *s;
   int rc = shapes(e, v, &s);
-  for (int t = 0; rc == OK && t < v->frames; t++) sum += (double)s[t].components;
-  free(s);
-  return rc == OK ? metric_defined(out, sum / v->frames, v->frames) : rc;
+  return rc == OK ? metric_defined(out, s->components, v->frames) : rc;
 }
 
 static int holes(err *e, const metric_view *v, metric_value *out) {
-  shape *s = NULL;
-  double sum = 0;
-  int64_t defined = 0;
+  const shape_means *s;
   int rc = shapes(e, v, &s);
-  for (int t = 0; rc == OK && t < v->frames; t++)
-    if (s[t].area) sum += (double)s[t].holes / (double)s[t].area, defined++;
-  free(s);
   if (rc != OK) return rc;
-  return defined ? metric_defined(out, sum / (double)defined, defined) : metric_undefined(out, METRIC_NO_MASK, 0);
+  return s->solid ? metric_defined(out, s->holes, s->solid) : metric_undefined(out, METRIC_NO_MASK, 0);
 }
 
 static int leak(err *e, const metric_view *v, metric_value *out) {

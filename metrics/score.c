@@ -53,7 +53,7 @@ void session_close(metric_session *s) {
     for (int k = 0; k <= METRIC_SHOWN; k++) free(s->form[i][k]);
   free(s->band);
   flow_cache_close(&s->flows);
-  free(s->sums);
+  memo_free(s->memos);
 }
 
 /* Why a clip of this colour cannot be read as `want`; NULL when it can. */

@@ -4,7 +4,7 @@
 #define TD_METRICS_SESSION_H
 
 #include "metrics/flow.h"
-#include "metrics/flow_diff.h"
+#include "metrics/memo.h"
 #include "metrics/metric.h"
 
 typedef enum session_side {
@@ -24,8 +24,7 @@ struct metric_session {
   float *form[SOURCES][METRIC_SHOWN + 1]; /* pictures made here, by metric_picture */
   unsigned char *band;                    /* of the alpha under test, [T][H][W]; NULL until asked for */
   flow_cache flows;
-  flow_sums *sums;
-  int64_t sums_n, sums_cap;
+  memo *memos;
 };
 
 /* E_SHAPE when clips differ in size. Close it in any case. `in` must outlive the session. */

@@ -7,6 +7,7 @@
 #include "metrics/band.h"
 #include "metrics/code8.h"
 #include "metrics/flow.h"
+#include "metrics/memo.h"
 #include "metrics/metric.h"
 #include "metrics/warp.h"
 
@@ -16,7 +17,7 @@ typedef struct alpha_warp {
   int64_t pixels;
 } alpha_warp;
 
-static int pooled(err *e, const metric_view *v, alpha_warp *out) {
+static int pool(err *e, const metric_view *v, alpha_warp *out) {
   int rc = OK, pairs = v->frames - 1;
   int64_t n = (int64_t)v->height * v->width;
   const float *f, *b;
@@ -41,6 +42,17 @@ static int pooled(err *e, const metric_view *v, alpha_warp *out) {
   if (all.pixels) out->e = all.moved / (double)all.pixels, out->d = all.still / (double)all.pixels;
 out:
   free(mask), free(part);
+  return rc;
+}
+
+static int pooled(err *e, const metric_view *v, alpha_warp *out) {
+  int rc = OK;
+  memo *m;
+  TRY(memo_of(e, v, "alpha along the flow", sizeof *out, &m));
+  if (!m->made) TRY(pool(e, v, m->data));
+  m->made = 1;
+  *out = *(alpha_warp *)m->data;
+out:
   return rc;
 }
 

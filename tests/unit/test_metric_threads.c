@@ -193,6 +193,38 @@ static void sums_are_shared(void **state) {
   clip_free(&own), clip_free(&other);
 }
 
+/* The same of the other families: once the first has scored, picture and alpha may go. */
+static void passes_are_shared(void **state) {
+  (void)state;
+  static const char *const pair[][2] = {
+      {"edge_corr", "edge_cos"},  {"edge_chamfer", "edge_chamfer_both"}, {"alpha_components", "alpha_hole_frac"},
+      {"fd_mask", "fd_mask_rel"}, {"alpha_warp_R", "alpha_warp_E"},      {"r2_psnr_mean", "r2_psnr_min"}};
+  err e = {0};
+  for (size_t k = 0; k < sizeof pair / sizeof pair[0]; k++) {
+    clip own = paint(0), truth = paint(2);
+    metric_input in = {.clip = &own, .reference = &truth};
+    metric_session s;
+    metric_request r[2];
+    metric_value want[2];
+    int64_t n = (int64_t)own.frames * own.height * own.width;
+    own.colour = truth.colour = k == 5 ? CLIP_PREMULTIPLIED : CLIP_DECODED;
+    for (int i = 0; i < 2; i++) {
+      parse(pair[k][i], &r[i]);
+      assert_int_equal(metric_score(&e, &r[i], 1, &in, &want[i]), OK);
+      assert_null(want[i].reason);
+    }
+    assert_int_equal(session_open(&e, &s, &in), OK);
+    metric_value first = direct(&s, &r[0], SIDE_OWN);
+    same(&r[0], &want[0], &first);
+    memset(own.rgb, 0, (size_t)(3 * n) * sizeof(float));
+    memset(own.alpha, 0, (size_t)n * sizeof(float));
+    metric_value second = direct(&s, &r[1], SIDE_OWN);
+    same(&r[1], &want[1], &second);
+    session_close(&s);
+    clip_free(&own), clip_free(&truth);
+  }
+}
+
 enum { MOST = 3 * KERNEL_BLOCK + 1, RADIUS = 4, STRIDE = MOST + 2 * RADIUS, ALL = WINDOW_SUMS * STRIDE };
 
 typedef struct rows {
@@ -244,6 +276,7 @@ int main(void) {
       cmocka_unit_test(threads_and_company_change_nothing),
       cmocka_unit_test(flows_are_shared),
       cmocka_unit_test(sums_are_shared),
+      cmocka_unit_test(passes_are_shared),
       cmocka_unit_test(levels_agree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
