@@ -22,4 +22,14 @@ double rgba_error_over(const rgba_moments *m, const double ground[3]);
  * last bit. */
 double background_cut(float p, float alpha, double ground);
 
+/* Below this alpha 8-bit rounding leaves no colour (spec/metrics.md 2). */
+#define COLOUR_LEAST_ALPHA (8.0f / 255)
+
+typedef struct colour_error {
+  double absolute, square; /* sums over the pixels and the three channels */
+  int64_t pixels;
+} colour_error;
+/* Errors of straight colour p against q, [n][3], where both alphas leave a colour. */
+colour_error rgba_colour_error(const float *p, const float *a, const float *q, const float *b, int64_t n);
+
 #endif

@@ -42,7 +42,7 @@ static frame_corr correlate(const metric_view *v, int t, gradients *g) {
   int64_t n = (int64_t)v->height * v->width;
   double sigma = v->param[0];
   plane_gradient(v->alpha + t * n, 1, v->height, v->width, sigma, g->gx, g->gy, g->scratch);
-  for (int64_t i = 0; i < n; i++) g->matte[i] = sqrt(g->gx[i] * g->gx[i] + g->gy[i] * g->gy[i]);
+  plane_lengths(g->gx, g->gy, n, g->matte);
   moments matte = plane_moments(g->matte, n);
   if (matte.sd <= 1e-6) return (frame_corr){.reason = METRIC_FLAT_ALPHA};
   colour_gradient(v->rgb + 3 * t * n, v->height, v->width, sigma, g);

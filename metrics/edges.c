@@ -32,7 +32,7 @@ static void luma_of(const metric_view *v, int t, float *out) {
 static void magnitude(const metric_view *v, const float *x, double sigma, workspace *w, double *out) {
   int64_t n = (int64_t)v->height * v->width;
   plane_gradient(x, 1, v->height, v->width, sigma, w->gx, w->gy, w->pad);
-  for (int64_t i = 0; i < n; i++) out[i] = sqrt(w->gx[i] * w->gx[i] + w->gy[i] * w->gy[i]);
+  plane_lengths(w->gx, w->gy, n, out);
 }
 
 static frame_score correlate(const metric_view *v, int t, workspace *w) {

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "metrics/backgrounds.h"
+#include "metrics/code8.h"
 #include "metrics/farneback.h"
 #include "metrics/matte_error.h"
-#include "metrics/code8.h"
 #include "metrics/metric.h"
 
 /* The value of an 8-bit source as a double, which its float only rounds; other values as they are. */
@@ -238,27 +239,21 @@ static int messddt_fix(err *e, const metric_view *v, metric_value *out) {
 
 /* --- foreground colour --- */
 
-static int colour_error(const metric_view *v, int power, metric_value *out) {
-  double sum = 0;
-  int64_t n = 0;
-  for (int64_t i = 0; i < (int64_t)v->frames * v->height * v->width; i++) {
-    if (!(v->ref_alpha[i] >= 8.0f / 255 && v->alpha[i] >= 8.0f / 255)) continue;
-    for (int c = 0; c < 3; c++) {
-      double d = (double)v->rgb[3 * i + c] - (double)v->ref_rgb[3 * i + c];
-      sum += power == 1 ? fabs(d) : d * d;
-    }
-    n++;
-  }
-  return n ? metric_defined(out, 1e3 * sum / (3 * (double)n), n) : metric_undefined(out, METRIC_NO_COLOUR, 0);
+static int foreground(const metric_view *v, int squared, metric_value *out) {
+  int64_t n = (int64_t)v->frames * v->height * v->width;
+  colour_error m = rgba_colour_error(v->rgb, v->alpha, v->ref_rgb, v->ref_alpha, n);
+  double sum = squared ? m.square : m.absolute;
+  return m.pixels ? metric_defined(out, 1e3 * sum / (3 * (double)m.pixels), m.pixels)
+                  : metric_undefined(out, METRIC_NO_COLOUR, 0);
 }
 
 static int fgr_mad(err *e, const metric_view *v, metric_value *out) {
   (void)e;
-  return colour_error(v, 1, out);
+  return foreground(v, 0, out);
 }
 static int fgr_mse(err *e, const metric_view *v, metric_value *out) {
   (void)e;
-  return colour_error(v, 2, out);
+  return foreground(v, 1, out);
 }
 
 /* --- descriptors --- */

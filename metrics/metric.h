@@ -175,6 +175,8 @@ typedef struct metric_input {
   int threads;                /* 0 counts as 1 */
 } metric_input;
 
+/* Why a metric of this plane cannot read a clip of this colour as `want`: a reason code; NULL when it can. */
+const char *metric_unreadable(metric_picture want, metric_plane plane, clip_colour colour);
 /* 1 when the request compares alpha with a picture it was multiplied into. */
 int metric_circular(const metric_request *r);
 

@@ -42,12 +42,7 @@ void outline_dilate(const unsigned char *mask, int height, int width, int r, uns
   for (int y = 0; y < height; y++) {
     for (int x = 0; x < width; x++) {
       if (!mask[(int64_t)y * width + x]) continue;
-      for (int dy = -r; dy <= r; dy++) {
-        if (y + dy < 0 || y + dy >= height) continue;
-        int half = (int)sqrt((double)(r * r - dy * dy));
-        int a = x - half < 0 ? 0 : x - half, b = x + half >= width ? width - 1 : x + half;
-        memset(out + (int64_t)(y + dy) * width + a, 1, (size_t)(b - a + 1));
-      }
+      plane_disc(out, height, width, y, x, r);
     }
   }
 }

@@ -55,6 +55,19 @@ void plane_gradient(const float *x, int64_t stride, int height, int width, doubl
   }
 }
 
+void plane_lengths(const double *gx, const double *gy, int64_t n, double *out) {
+  for (int64_t i = 0; i < n; i++) out[i] = sqrt(gx[i] * gx[i] + gy[i] * gy[i]);
+}
+
+void plane_disc(unsigned char *mask, int height, int width, int y, int x, int r) {
+  for (int dy = -r; dy <= r; dy++) {
+    if (y + dy < 0 || y + dy >= height) continue;
+    int half = (int)sqrt((double)(r * r - dy * dy));
+    int a = x - half < 0 ? 0 : x - half, b = x + half >= width ? width - 1 : x + half;
+    memset(mask + (int64_t)(y + dy) * width + a, 1, (size_t)(b - a + 1));
+  }
+}
+
 int64_t plane_band_scratch(int height, int width) {
   return plane_scratch(height, width) + 2 * (int64_t)height * width;
 }
@@ -70,12 +83,7 @@ int64_t plane_band(const float *alpha, int height, int width, unsigned char *ban
     for (int x = 0; x < width; x++) {
       int64_t i = (int64_t)y * width + x;
       if (sqrt(gx[i] * gx[i] + gy[i] * gy[i]) <= 0.02) continue;
-      for (int dy = -r; dy <= r; dy++) {
-        if (y + dy < 0 || y + dy >= height) continue;
-        int half = (int)sqrt((double)(r * r - dy * dy));
-        int a = x - half < 0 ? 0 : x - half, b = x + half >= width ? width - 1 : x + half;
-        memset(band + (int64_t)(y + dy) * width + a, 1, (size_t)(b - a + 1));
-      }
+      plane_disc(band, height, width, y, x, r);
     }
   }
   for (int64_t i = 0; i < n; i++) count += band[i];

@@ -17,6 +17,11 @@ int64_t plane_scratch(int height, int width);
 void plane_gradient(const float *x, int64_t stride, int height, int width, double sigma, double *gx, double *gy,
                     double *scratch);
 
+/* Lengths of n gradients; out may be gx. */
+void plane_lengths(const double *gx, const double *gy, int64_t n, double *out);
+/* Sets the pixels of mask [h][w] within the disc dx^2 + dy^2 <= r^2 around (y, x). */
+void plane_disc(unsigned char *mask, int height, int width, int y, int x, int r);
+
 /* Pixels within a disc of radius max(2, round(.005 diagonal)) of |gradient sigma 1.4| > .02: where a matte has an
  * edge. alpha, band: [h][w]; band is 0 or 1. Returns the pixels set; scratch: plane_band_scratch doubles. */
 int64_t plane_band_scratch(int height, int width);

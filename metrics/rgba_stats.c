@@ -36,8 +36,7 @@ typedef struct buffers {
 
 static void magnitude(const float *x, const metric_view *v, buffers *b, double *out) {
   plane_gradient(x, 1, v->height, v->width, 1.4, b->gx, b->gy, b->pad);
-  for (int64_t i = 0; i < (int64_t)v->height * v->width; i++)
-    out[i] = sqrt(b->gx[i] * b->gx[i] + b->gy[i] * b->gy[i]);
+  plane_lengths(b->gx, b->gy, (int64_t)v->height * v->width, out);
 }
 
 static void of_frame(const metric_view *v, int t, buffers *b, series *s) {
@@ -62,23 +61,17 @@ static void of_frame(const metric_view *v, int t, buffers *b, series *s) {
 
 /* Frames t and t + 1. Where nothing moves no flow differs, and no change is left over. */
 static void of_pair(const metric_view *v, int t, buffers *b, series *s) {
-  int64_t n = (int64_t)v->height * v->width, kept = 0;
+  int64_t n = (int64_t)v->height * v->width;
   const float *now = v->alpha + t * n, *next = now + n, *f = b->forward + 2 * t * n;
   const unsigned char *band = b->band + t * n;
-  double change = 0, warped = 0, still = 0;
+  double change = 0;
   for (int64_t i = 0; i < n; i++) change += fabs((double)next[i] - (double)now[i]);
   add(s, CHANGE, change / (double)n);
   flow_band d = flow_diff_band(f, b->flow_alpha + 2 * t * n, band, n);
   if (d.pixels) add(s, FLOW_DIFFERENCE, d.still ? 0 : d.rel);
-  warp_occluded(f, b->backward + 2 * t * n, v->height, v->width, b->occluded);
-  for (int64_t i = 0; i < n; i++) {
-    if (!band[i] || b->occluded[i]) continue;
-    warp_taps k = warp_at(f, (int)(i % v->width), (int)(i / v->width), v->height, v->width);
-    warped += fabs((double)now[i] - warp_sample(&k, next, 1, 0));
-    still += fabs((double)now[i] - (double)next[i]);
-    kept++;
-  }
-  if (kept) add(s, WARP, still / (double)kept < 1e-3 ? 0 : warped / still);
+  warp_pair pair = {now, next, f, b->backward + 2 * t * n, band, v->height, v->width};
+  warp_sums w = warp_alpha(&pair, b->occluded);
+  if (w.pixels) add(s, WARP, w.still / (double)w.pixels < 1e-3 ? 0 : w.moved / w.still);
 }
 
 static int prepare(err *e, const metric_view *v, buffers *b) {

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "metrics/kernels/kernels.h"
+#include "metrics/backgrounds.h"
 #include "metrics/session.h"
 
 static int bad(const float *x, int64_t n) {
@@ -56,10 +57,9 @@ void session_close(metric_session *s) {
   memo_free(s->memos);
 }
 
-/* Why a clip of this colour cannot be read as `want`; NULL when it can. */
-static const char *unreadable(metric_picture want, const metric *m, clip_colour colour) {
+const char *metric_unreadable(metric_picture want, metric_plane plane, clip_colour colour) {
   if (want == METRIC_DECODED && colour == CLIP_PREMULTIPLIED)
-    return m->plane == METRIC_RGB ? METRIC_PREMULTIPLIED_RGB : METRIC_CIRCULAR;
+    return plane == METRIC_RGB ? METRIC_PREMULTIPLIED_RGB : METRIC_CIRCULAR;
   if (want == METRIC_DECODED && colour == CLIP_STRAIGHT) return METRIC_STRAIGHT_RGB;
   if (want == METRIC_STRAIGHT && colour == CLIP_DECODED) return METRIC_NO_STRAIGHT_RGB;
   return NULL;
@@ -81,9 +81,10 @@ static const char *missing(const metric_session *s, const metric_request *r, ses
   if ((m->needs & METRIC_NEEDS_REFERENCE) && !(in->reference && in->reference->alpha)) return METRIC_NO_REFERENCE;
   if ((m->needs & METRIC_NEEDS_TRIMAP) && !in->trimap) return METRIC_NO_TRIMAP;
   if (own->frames < m->min_frames) return METRIC_TOO_FEW_FRAMES;
-  if ((why = unreadable(r->picture, m, pic->colour))) return why;
-  if ((m->needs & METRIC_NEEDS_BASE) && (why = unreadable(r->picture, m, in->base->colour))) return why;
-  if ((m->needs & METRIC_NEEDS_REFERENCE) && (why = unreadable(r->picture, m, in->reference->colour))) return why;
+  if ((why = metric_unreadable(r->picture, m->plane, pic->colour))) return why;
+  if ((m->needs & METRIC_NEEDS_BASE) && (why = metric_unreadable(r->picture, m->plane, in->base->colour))) return why;
+  if ((m->needs & METRIC_NEEDS_REFERENCE) && (why = metric_unreadable(r->picture, m->plane, in->reference->colour)))
+    return why;
   int multiplied = r->picture == METRIC_PREMULTIPLIED || r->picture == METRIC_SHOWN;
   if (((alpha || multiplied) && s->bad_alpha) || (r->picture != METRIC_NO_PICTURE && s->bad_rgb[side]) ||
       ((m->needs & METRIC_NEEDS_TRUTH) && s->bad_truth[side]) || ((m->needs & METRIC_NEEDS_BASE) && s->bad_base) ||
@@ -115,7 +116,7 @@ static int picture(err *e, metric_session *s, session_side side, metric_picture 
     float factor = alpha[i];
     if (want == METRIC_STRAIGHT) {
       factor = c->colour == CLIP_PREMULTIPLIED ? 1 / alpha[i] : 1;
-      if (!(alpha[i] >= 8.0f / 255)) factor = 0;
+      if (!(alpha[i] >= COLOUR_LEAST_ALPHA)) factor = 0;
     }
     for (int k = 0; k < 3; k++) (*made)[3 * i + k] = factor * c->rgb[3 * i + k];
   }

@@ -118,13 +118,10 @@ out:
   return rc;
 }
 
-/* Why the picture cannot be had in the form wanted; NULL when it can. The reasons are those of metrics in process. */
+/* Why the picture cannot be had in the form wanted; NULL when it can. Alone it is no comparison with alpha. */
 static const char *refusal(metric_picture want, const video_info *v) {
-  if (want == METRIC_DECODED && v->colour == CLIP_PREMULTIPLIED) return METRIC_PREMULTIPLIED_RGB;
-  if (want == METRIC_DECODED && v->colour == CLIP_STRAIGHT) return METRIC_STRAIGHT_RGB;
-  if (want == METRIC_STRAIGHT && v->colour == CLIP_DECODED) return METRIC_NO_STRAIGHT_RGB;
-  if (want != METRIC_DECODED && !v->has_alpha) return METRIC_NO_ALPHA;
-  return NULL;
+  const char *why = metric_unreadable(want, METRIC_RGB, v->colour);
+  return why ? why : want != METRIC_DECODED && !v->has_alpha ? METRIC_NO_ALPHA : NULL;
 }
 
 static int convert(err *e, metric_picture want, clip *c, int *changed) {
