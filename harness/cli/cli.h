@@ -135,6 +135,7 @@ void cli_set(json **object, const char *key, json *value);
 /* Bytes that are not UTF-8 (a path may hold any) become U+FFFD. */
 json *cli_string(const char *s);
 void cli_add_string(text *t, const char *s); /* the same as a JSON literal */
+void cli_add_csv(text *t, const char *s);    /* a field of CSV, quoted where it must be */
 static inline void cli_set_text(json **object, const char *key, const char *v) {
   cli_set(object, key, v ? cli_string(v) : json_new(JSON_NULL));
 }

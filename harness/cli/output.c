@@ -84,6 +84,20 @@ json *cli_string(const char *s) {
   return j;
 }
 
+void cli_add_csv(text *t, const char *s) {
+  if (!strpbrk(s, ",\"\r\n")) {
+    text_add(t, s);
+    return;
+  }
+  text_add(t, "\"");
+  for (const char *quote; (quote = strchr(s, '"')) != NULL; s = quote + 1) {
+    text_addn(t, s, (size_t)(quote - s));
+    text_add(t, "\"\"");
+  }
+  text_add(t, s);
+  text_add(t, "\"");
+}
+
 void cli_add_string(text *to, const char *s) {
   text t = {0};
   add_utf8(&t, s);

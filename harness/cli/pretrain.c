@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/build.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "cli/progress.h"
 #include "cli/stop.h"
@@ -197,9 +198,9 @@ static int train(job *j) {
   TRY(spec_int(&c->err, j->spec, "pretrain.data_seed", &data_seed));
   r->data_seed = (uint64_t)data_seed;
   cli_note(c, "making %lld clips of the base set", (long long)r->clips);
-  double from = progress_clock();
+  double from = clock_seconds();
   rc = pretrain_run(&c->err, r, j->a->out, &j->result);
-  j->seconds = progress_clock() - from;
+  j->seconds = clock_seconds() - from;
   progress_close(&j->progress);
   if (rc == E_INTERRUPTED) {
     c->status = stop_status(stop_signal());

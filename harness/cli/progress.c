@@ -1,16 +1,11 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #define LIVE_EVERY 0.2
 #define LINE_EVERY 60.0
-
-double progress_clock(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void progress_time(double seconds, char out[PROGRESS_TIME]) {
   if (seconds < 90)
@@ -23,12 +18,12 @@ void progress_time(double seconds, char out[PROGRESS_TIME]) {
 }
 
 void progress_open(progress *p, const cli *c, const char *what, int64_t from) {
-  *p = (progress){.what = what, .quiet = c->quiet, .live = cli_live(), .from = from, .started = progress_clock()};
+  *p = (progress){.what = what, .quiet = c->quiet, .live = cli_live(), .from = from, .started = clock_seconds()};
   p->shown = p->started - LINE_EVERY; /* the first tick is shown: it tells that it works and how fast */
 }
 
 void progress_tick(progress *p, int64_t done, int64_t total, const char *detail) {
-  double now = progress_clock();
+  double now = clock_seconds();
   char left[PROGRESS_TIME] = "?", line[256];
   if (p->quiet || (done < total && now - p->shown < (p->live ? LIVE_EVERY : LINE_EVERY))) return;
   p->shown = now;

@@ -15,8 +15,6 @@ typedef struct progress {
   int on_line; /* a live line stands unfinished */
 } progress;
 
-/* Seconds of a clock that never jumps. */
-double progress_clock(void);
 void progress_open(progress *p, const cli *c, const char *what, int64_t from);
 /* Call as often as you like. `detail` follows the numbers. */
 void progress_tick(progress *p, int64_t done, int64_t total, const char *detail);

@@ -10,8 +10,7 @@ int requests_add(err *e, requests *l, const metric_request *r) {
   return rc;
 }
 
-/* Length of the first request of "a,b:x=1,y=2,c": a piece with '=' and no ':' belongs to the request before it. */
-size_t requests_first(const char *s) {
+static size_t first_request(const char *s) {
   size_t n = strcspn(s, ",");
   int open = memchr(s, ':', n) != NULL;
   while (open && s[n]) {
@@ -22,18 +21,23 @@ size_t requests_first(const char *s) {
   return n;
 }
 
+int requests_next(err *e, const char *option, const char **list, char one[METRIC_TEXT]) {
+  size_t n = first_request(*list);
+  if (n >= METRIC_TEXT) return err_set(e, E_ARG, "%s: '%.40s...' is too long", option, *list);
+  memcpy(one, *list, n);
+  one[n] = 0;
+  *list += n + ((*list)[n] == ',');
+  return OK;
+}
+
 int requests_named(err *e, const char *list, requests *out) {
   int rc = OK;
   char one[METRIC_TEXT];
   metric_request r;
-  for (const char *s = list; *s;) {
-    size_t n = requests_first(s);
-    if (n >= sizeof one) FAIL(e, E_ARG, "--metric: '%.40s...' is too long", s);
-    memcpy(one, s, n);
-    one[n] = 0;
+  while (*list) {
+    TRY(requests_next(e, "--metric", &list, one));
     TRY(metric_parse(e, one, &r));
     TRY(requests_add(e, out, &r));
-    s += n + (s[n] == ',');
   }
 out:
   return rc;

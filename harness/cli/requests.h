@@ -9,10 +9,11 @@ typedef struct requests {
   int64_t n, cap;
 } requests;
 
-/* Length of the first request of a list. */
-size_t requests_first(const char *s);
+/* Takes the first text off a list "a,b:x=1,y=2,c_gain": a piece with '=' and no ':' belongs to the text before it.
+ * *list is "" after the last. `option` is for messages. */
+int requests_next(err *e, const char *option, const char **list, char one[METRIC_TEXT]) TD_MUST_CHECK;
 int requests_add(err *e, requests *l, const metric_request *r) TD_MUST_CHECK;
-/* Appends those of "a,b:x=1,y=2,c_gain": a piece with '=' and no ':' belongs to the request before it. */
+/* Appends the metrics of a list. */
 int requests_named(err *e, const char *list, requests *out) TD_MUST_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cli/progress.h"
 
 #define REDRAW 0.2 /* seconds */
@@ -13,7 +14,7 @@ void run_view_open(run_view *v, const cli *c, int jobs) {
   memset(v, 0, sizeof *v);
   v->c = c;
   v->live = cli_live() && !c->quiet;
-  v->began = v->shown = progress_clock();
+  v->began = v->shown = clock_seconds();
   v->jobs = jobs;
 }
 
@@ -58,7 +59,7 @@ static void count_text(const run_view *v, const run_event *e, char out[320]) {
     n += snprintf(out + n, 320 - (size_t)n, ", %lld failed, %lld blocked", (long long)e->failed,
                   (long long)e->blocked);
   eta_text(v, e, eta);
-  progress_time(progress_clock() - v->began, spent);
+  progress_time(clock_seconds() - v->began, spent);
   snprintf(out + n, 320 - (size_t)n, " (%s%s)", spent, eta);
 }
 
@@ -76,7 +77,7 @@ static void redraw(run_view *v, const run_event *e) {
     v->lines++;
   }
   fflush(stderr);
-  v->shown = progress_clock();
+  v->shown = clock_seconds();
 }
 
 static void describe(const run_event *e, char out[160]) {
@@ -121,7 +122,7 @@ static void say(run_view *v, const run_event *e) {
 
 static void plain(run_view *v, const run_event *e) {
   char line[320];
-  double t = progress_clock();
+  double t = clock_seconds();
   int change = e->kind == RUN_STARTED && (e->stage <= STAGE_TRAIN);
   if (change) {
     describe(e, line);
@@ -145,7 +146,7 @@ void run_view_event(void *user, const run_event *e) {
   }
   if (!v->live)
     plain(v, e);
-  else if (e->kind != RUN_PROGRESS || progress_clock() - v->shown > REDRAW)
+  else if (e->kind != RUN_PROGRESS || clock_seconds() - v->shown > REDRAW)
     redraw(v, e);
 }
 

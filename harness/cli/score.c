@@ -141,6 +141,8 @@ typedef struct scoring {
   const score_args *args;
   score_jobs jobs;
   requests list;
+  int threads;         /* of all work */
+  int stated;          /* as in score_clips_read */
   int outer, inner;    /* clips at once, threads of each */
   text *out;           /* of every clip, until it is printed */
   unsigned char *done; /* 1 scored, 2 could not be read */
@@ -151,16 +153,6 @@ typedef struct scoring {
 } scoring;
 
 static const char *const csv_head = "clip,metric,id,version,value,reason,n,unit,direction,picture,circular\n";
-
-static void csv_text(text *t, const char *s) {
-  if (!strpbrk(s, ",\"\r\n")) {
-    text_add(t, s);
-    return;
-  }
-  text_add(t, "\"");
-  for (; *s; s++) text_addf(t, "%s%c", *s == '"' ? "\"" : "", *s);
-  text_add(t, "\"");
-}
 
 static void row_json(const char *clip_name, const metric_request *r, const metric_value *v, text *t) {
   char name[METRIC_TEXT];
@@ -183,9 +175,9 @@ static void row_json(const char *clip_name, const metric_request *r, const metri
 static void row_csv(const char *clip_name, const metric_request *r, const metric_value *v, text *t) {
   char name[METRIC_TEXT];
   metric_print(r, name);
-  csv_text(t, clip_name);
+  cli_add_csv(t, clip_name);
   text_add(t, ",");
-  csv_text(t, name);
+  cli_add_csv(t, name);
   text_addf(t, ",%s%s,%d,", r->metric->id, r->gain ? "_gain" : "", r->metric->version);
   if (!v->reason) text_add_number(t, v->value);
   text_addf(t, ",%s,%lld,%s,%s,%s,%d\n", v->reason ? v->reason : "", (long long)v->support, r->metric->unit,
@@ -229,11 +221,10 @@ static metric_request effective(const scoring *s, metric_request r, const clip *
 static int score_one(scoring *s, int64_t i, err *e) {
   int rc = OK;
   const score_job *j = &s->jobs.at[i];
-  int stated = s->args->premultiplied ? 1 + CLIP_PREMULTIPLIED : s->args->colour;
   score_clips clips = {0};
   metric_request *list = NULL;
   metric_value *v = NULL;
-  TRY(score_clips_read(e, j, stated, &clips));
+  TRY(score_clips_read(e, j, s->stated, &clips));
   TRY(mem_new(e, s->list.n, sizeof *list, "metrics", &list));
   TRY(mem_new(e, s->list.n, sizeof *v, "scores", &v));
   for (int64_t k = 0; k < s->list.n; k++) list[k] = effective(s, s->list.at[k], &clips.own);
@@ -282,9 +273,8 @@ static int all_clips(scoring *s) {
   err *e = &s->c->err;
   TRY(mem_new(e, s->jobs.n, sizeof *s->out, "scores", &s->out));
   TRY(mem_new(e, s->jobs.n, 1, "scores", &s->done));
-  int threads = s->c->threads > 0 ? (int)s->c->threads : host_cores();
-  s->outer = s->jobs.n < threads ? (int)s->jobs.n : threads;
-  s->inner = threads / s->outer;
+  s->outer = s->jobs.n < s->threads ? (int)s->jobs.n : s->threads;
+  s->inner = s->threads / s->outer;
   progress_open(&s->bar, s->c, "clip", 0);
   if (s->args->csv && !s->c->output) TRY(cli_write(s->c, csv_head, strlen(csv_head)));
   if (s->args->csv && s->c->output) text_add(&s->whole, csv_head);
@@ -327,10 +317,10 @@ out:
 }
 
 /* Scores of sets alone: --set without --metric or --tier scores no single clips. */
-static int set_scores(cli *c, const score_args *a, const score_jobs *x) {
+static int set_scores(scoring *s) {
   int rc = OK;
-  int threads = c->threads > 0 ? (int)c->threads : host_cores();
-  int stated = a->premultiplied ? 1 + CLIP_PREMULTIPLIED : a->colour;
+  cli *c = s->c;
+  const score_args *a = s->args;
   int64_t failed = 0;
   score_form form = c->json ? SCORE_JSON : a->csv ? SCORE_CSV : SCORE_GRID;
   score_sets list = {0};
@@ -338,10 +328,10 @@ static int set_scores(cli *c, const score_args *a, const score_jobs *x) {
   text out = {0};
   for (int i = 0; i < a->sets.n; i++) TRY(score_sets_named(&c->err, a->sets.v[i], &list));
   if (a->features) {
-    TRY(score_sets_files(c, &list, a->features, a->against_features, threads, form, &out));
+    TRY(score_sets_files(c, &list, a->features, a->against_features, s->threads, form, &out));
   } else {
     TRY(score_jobs_open(&c->err, &(score_sources){.clips = &a->beside[SCORE_BASE], .n_clips = 1}, &y));
-    TRY(score_sets_clips(c, &list, x, &y, stated, threads, form, &failed, &out));
+    TRY(score_sets_clips(c, &list, &s->jobs, &y, s->stated, s->threads, form, &failed, &out));
   }
   TRY(cli_put(c, &out));
   if (failed) c->status = EXIT_FAILED;
@@ -355,7 +345,10 @@ out:
 static int run(cli *c, const void *args) {
   int rc = OK;
   const score_args *a = args;
-  scoring s = {.c = c, .args = a};
+  scoring s = {.c = c,
+               .args = a,
+               .threads = c->threads > 0 ? (int)c->threads : host_cores(),
+               .stated = a->premultiplied ? 1 + CLIP_PREMULTIPLIED : a->colour};
   score_sources from = {.clips = c->words.v, .n_clips = c->words.n, .rgb = a->rgb, .alpha = a->alpha};
   int single = !a->sets.n || a->metrics.n || a->tiers;
   TRY(check_args(c, a));
@@ -370,7 +363,7 @@ static int run(cli *c, const void *args) {
                (long long)s.jobs.n, score_role_option[r], a->beside[r]);
   omp_set_max_active_levels(2);
   if (single) TRY(all_clips(&s));
-  if (a->sets.n) TRY(set_scores(c, a, &s.jobs));
+  if (a->sets.n) TRY(set_scores(&s));
 out:
   text_free(&s.whole);
   score_jobs_close(&s.jobs);

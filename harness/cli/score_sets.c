@@ -14,15 +14,11 @@ int score_sets_named(err *e, const char *list, score_sets *out) {
   int rc = OK;
   char one[METRIC_TEXT];
   set_request r;
-  for (const char *s = list; *s;) {
-    size_t n = requests_first(s);
-    if (n >= sizeof one) FAIL(e, E_ARG, "--set: '%.40s...' is too long", s);
-    memcpy(one, s, n);
-    one[n] = 0;
+  while (*list) {
+    TRY(requests_next(e, "--set", &list, one));
     TRY(set_parse(e, one, &r));
     TRY(mem_grow(e, &out->at, &out->cap, out->n + 1, sizeof *out->at, "scores of sets"));
     out->at[out->n++] = r;
-    s += n + (s[n] == ',');
   }
 out:
   return rc;

@@ -27,20 +27,6 @@ typedef struct answer {
   grid g;   /* FORM_GRID */
 } answer;
 
-static void csv_field(text *t, const char *s) {
-  if (!strpbrk(s, ",\"\r\n")) {
-    text_add(t, s);
-    return;
-  }
-  text_add(t, "\"");
-  for (const char *quote; (quote = strchr(s, '"')) != NULL; s = quote + 1) {
-    text_addn(t, s, (size_t)(quote - s));
-    text_add(t, "\"\"");
-  }
-  text_add(t, s);
-  text_add(t, "\"");
-}
-
 static const char *not_finite(double v) {
   return isnan(v) ? "nan" : v > 0 ? "inf" : "-inf";
 }
@@ -115,7 +101,7 @@ static void plain_row(answer *a, int n, const char *const *names, const store_va
       grid_add_text(&a->g, t.p);
     } else {
       text_add(&a->out, i ? "," : "");
-      csv_field(&a->out, t.p);
+      cli_add_csv(&a->out, t.p);
     }
     text_free(&t);
   }

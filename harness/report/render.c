@@ -71,10 +71,6 @@ const char *render_arrow(metric_direction d) {
   return d == METRIC_UP ? "\xe2\x86\x91" : d == METRIC_DOWN ? "\xe2\x86\x93" : "";
 }
 
-const char *render_direction(metric_direction d) {
-  return d == METRIC_UP ? "up" : d == METRIC_DOWN ? "down" : "none";
-}
-
 void render_p(double p, char out[32]) {
   if (isnan(p)) {
     snprintf(out, 32, "n/a");

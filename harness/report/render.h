@@ -22,8 +22,7 @@ void render_difference(const table_difference *d, int decimals, char out[112]);
 /* n as train seeds x prompts x sample seeds, with what is scored when that is less: "1x8x2, 13 of 16". */
 void render_n(const table_row *r, char out[112]);
 const char *render_state(table_state s);
-const char *render_arrow(metric_direction d);     /* UTF-8, or "" */
-const char *render_direction(metric_direction d); /* "up", "down", "none" */
+const char *render_arrow(metric_direction d); /* UTF-8, or "" */
 /* p-value, two digits. */
 void render_p(double p, char out[32]);
 int render_has_best(const table *t);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "metrics/describe.h"
 #include "report/render.h"
 
 /* --- CSV ------------------------------------------------------------------------------------------------------- */
@@ -65,7 +66,7 @@ int render_csv(err *e, const table *t, const table_style *style, text *out) {
     field(out, row->name);
     field(out, col->id);
     count(out, col->version);
-    field(out, render_direction(col->direction));
+    field(out, metric_direction_name(col->direction));
     field(out, col->unit);
     count(out, col->primary);
     field(out, render_state(cell->state));
@@ -156,7 +157,7 @@ static void json_columns(text *out, const table *t) {
     text_add(out, c ? ",\n    {" : "\n    {");
     member(out, "metric", col->id, 1);
     member_count(out, "version", col->version);
-    member(out, "direction", render_direction(col->direction), 0);
+    member(out, "direction", metric_direction_name(col->direction), 0);
     member(out, "unit", col->unit, 0);
     member_bool(out, "primary", col->primary);
     text_add(out, "}");

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define LAST_FD 1024 /* descriptors above are not closed in the child; ours are close-on-exec */
 
 typedef struct pipes {
@@ -111,16 +113,10 @@ int child_ended(const child *c) {
   return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == c->pid;
 }
 
-static double clock_now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int ends_within(const child *c, double seconds) {
-  double until = clock_now() + seconds;
+  double until = clock_seconds() + seconds;
   while (!child_ended(c)) {
-    if (clock_now() >= until) return 0;
+    if (clock_seconds() >= until) return 0;
     struct timespec t = {0, 2000000L};
     nanosleep(&t, NULL);
   }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "run/host.h"
 #include "run/worker.h"
@@ -53,12 +54,6 @@ typedef struct runner {
   int64_t failures;
 } runner;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* --- events --- */
 
 static int counts(runner *q, run_event *e) {
@@ -94,7 +89,7 @@ static run_event about(const runner *q, const slot *w, run_event_kind kind) {
                      .key = j->key,
                      .variant = at >= 0 ? q->r->plan->cell[at].variant : "",
                      .value = NAN,
-                     .seconds = now() - w->since};
+                     .seconds = clock_seconds() - w->since};
 }
 
 /* Leases of processes of this machine that no longer exist need not be waited for. */
@@ -153,7 +148,7 @@ static int spawn(runner *q, slot *w, int threads) {
   close(pipes[1]);
   w->pid = pid;
   w->notes = pipes[0];
-  w->since = now();
+  w->since = clock_seconds();
   w->beat_ms = store_now_ms();
   q->busy++;
   return emit(q, about(q, w, RUN_STARTED));
@@ -432,7 +427,7 @@ static int summarise(runner *q) {
   q->sum->failed = e.failed;
   q->sum->blocked = e.blocked;
   TRY(store_unanswered(q->s, q->e, q->study_id, &q->sum->unanswered));
-  q->sum->seconds = now() - q->began;
+  q->sum->seconds = clock_seconds() - q->began;
   if (q->r->event) q->r->event(q->r->user, &e);
 out:
   return rc;
@@ -444,7 +439,7 @@ int run_study(err *e, const run_request *r, run_summary *out) {
   runner *q = NULL;
   *out = (run_summary){.total = r->plan->n};
   TRY(mem_new(e, 1, sizeof *q, "runner", &q));
-  *q = (runner){.r = r, .sum = out, .e = e, .began = now(), .signals = -1};
+  *q = (runner){.r = r, .sum = out, .e = e, .began = clock_seconds(), .signals = -1};
   sigemptyset(&set);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);

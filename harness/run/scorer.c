@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "media/video.h"
 #include "run/child.h"
@@ -62,14 +62,8 @@ typedef struct exchange {
   const char *verdict; /* why the whole request failed; NULL: it has not */
 } exchange;
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int wait_ms(double until) {
-  double ms = (until - now()) * 1000 + 1;
+  double ms = (until - clock_seconds()) * 1000 + 1;
   return ms < 0 ? 0 : ms > TICK_MS ? TICK_MS : (int)ms;
 }
 
@@ -275,7 +269,7 @@ static int step(exchange *x) {
   if (n < 0 || (n == 0 && (ended || deaf))) {
     x->verdict = SCORER_DIED;
     say(s, SCORER_DIED, deaf ? "it closed its input" : child_ended(&s->c) ? "it ended" : "it closed its output", "");
-  } else if (now() >= x->until) {
+  } else if (clock_seconds() >= x->until) {
     x->verdict = SCORER_TIMEOUT;
     say(s, SCORER_TIMEOUT, "no complete answer in time", "");
   }
@@ -393,7 +387,7 @@ static int try_once(exchange *x, const scorer_question *q) {
   TRY(write_request(x->e, s, q, &t));
   x->unsent = t.p;
   x->left = t.n;
-  x->until = now() + s->o->timeout_s + (s->fresh ? s->o->start_s : 0);
+  x->until = clock_seconds() + s->o->timeout_s + (s->fresh ? s->o->start_s : 0);
   TRY(converse(x));
   take_stderr(s);
 out:
@@ -468,7 +462,7 @@ static void keep_last(description *d, const char *data, size_t n) {
 /* Until the program has ended and nothing more is to be read. */
 static int read_description(err *e, child *c, double start_s, description *d) {
   char data[CHUNK];
-  double until = now() + start_s;
+  double until = clock_seconds() + start_s;
   for (;;) {
     int ended = child_ended(c);
     struct pollfd p[2] = {{.fd = c->out, .events = POLLIN}, {.fd = c->err, .events = POLLIN}};
@@ -478,7 +472,7 @@ static int read_description(err *e, child *c, double start_s, description *d) {
     if ((m = child_read(&c->err, data, sizeof data)) > 0) keep_last(d, data, (size_t)m);
     if (d->out.n > SCORER_BYTES) return err_set(e, E_FORMAT, "it printed more than %d bytes", SCORER_BYTES);
     if (ended && n <= 0 && m <= 0) return OK;
-    if (now() >= until) return err_set(e, E_IO, "it did not end within %g s", start_s);
+    if (clock_seconds() >= until) return err_set(e, E_IO, "it did not end within %g s", start_s);
   }
 }
 

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "store/object.h"
@@ -31,12 +31,6 @@ typedef struct worker {
   int stopping;
   double last_note;
 } worker;
-
-static double seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 const char *worker_fail_class(int code) {
   switch (code) {
@@ -73,7 +67,7 @@ static int on_temp(void *user, err *e, const char *suffix, char path[STAGE_PATH]
 
 static void on_progress(void *user, int64_t done, int64_t total, double value) {
   worker *w = user;
-  double now = seconds();
+  double now = clock_seconds();
   if (done < total && now - w->last_note < NOTE_INTERVAL) return;
   w->last_note = now;
   worker_note note = {done, total, value};

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "metrics/describe.h"
 #include "store/db.h"
 
 static int put_study(store *s, err *e, const store_study *st, int64_t now_ms, int64_t *id) {
@@ -222,7 +223,6 @@ out:
 /* --- from a plan ----------------------------------------------------------------------------------------------- */
 
 static int put_study_metrics(store *s, err *e, const study *st) {
-  static const char *const direction[] = {"up", "down", "none"}, *const plane[] = {"rgb", "alpha", "joint"};
   store_metric *m = NULL;
   int rc = mem_new(e, st->n_metrics, sizeof *m, "metrics", &m);
   if (rc != OK) return rc;
@@ -230,11 +230,11 @@ static int put_study_metrics(store *s, err *e, const study *st) {
     const study_metric *from = &st->metrics[i];
     m[i] = (store_metric){.metric = from->id,
                           .version = from->version,
-                          .direction = direction[from->direction],
+                          .direction = metric_direction_name(from->direction),
                           .unit = from->unit,
                           .lo = from->lo,
                           .hi = from->hi,
-                          .plane = plane[from->plane],
+                          .plane = metric_plane_name(from->plane),
                           .needs_ref = from->needs_ref,
                           .doc = from->help};
   }
