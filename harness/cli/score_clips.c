@@ -11,14 +11,7 @@ static int64_t voxels(const clip *c) {
 
 /* A clip whose colour means what it says, or else what `stated` or the rule says. */
 static int read_clip(err *e, const char *path, int stated, clip *out) {
-  video *v = NULL;
-  int rc = video_open(e, path, NULL, &v);
-  if (rc != OK) return rc;
-  int tagged = video_about(v)->colour_tagged;
-  video_close(v);
-  rc = video_read(e, path, NULL, out);
-  if (rc == OK && stated && !tagged) out->colour = (clip_colour)(stated - 1);
-  return rc;
+  return video_read(e, path, &(video_options){.untagged = stated}, out);
 }
 
 /* The plane [T][H][W] of a matte file: its alpha, or its luma. */

@@ -17,6 +17,7 @@ typedef struct video_options {
   int64_t max_frames; /* 0: all */
   int need_alpha;     /* a file without alpha is an error ("alpha was lost") */
   double fps;         /* of image sequences; 0: FFmpeg's 25 */
+  int untagged;       /* 1 + clip_colour of files that do not say; 0: straight with alpha, decoded without */
 } video_options;
 
 typedef struct video_info {

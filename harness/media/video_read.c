@@ -148,7 +148,7 @@ static const AVDictionaryEntry *tag(const video *v, const char *key) {
   return av_dict_get(v->format->metadata, key, NULL, 0);
 }
 
-static int fill_info(video *v, err *e, int need_alpha) {
+static int fill_info(video *v, err *e, const video_options *o) {
   int rc = pixels_check(e, v->path, v->frame);
   if (rc != OK) return rc;
   const AVDictionaryEntry *colour = tag(v, "TANDEM_COLOUR"), *frames = tag(v, "TANDEM_FRAMES");
@@ -158,8 +158,9 @@ static int fill_info(video *v, err *e, int need_alpha) {
                          .has_alpha = pixels_have_alpha(v->frame),
                          .frames = frames ? strtoll(frames->value, NULL, 10) : -1};
   v->info.colour = v->info.has_alpha ? CLIP_STRAIGHT : CLIP_DECODED;
+  if (o && o->untagged) v->info.colour = (clip_colour)(o->untagged - 1);
   v->info.colour_tagged = colour && video_colour_parse(colour->value, &v->info.colour) == OK;
-  if (need_alpha && !v->info.has_alpha)
+  if (o && o->need_alpha && !v->info.has_alpha)
     return err_set(e, E_FORMAT, "%s: alpha was lost: its pixels (%s, decoded by %s) have none", v->path,
                    av_get_pix_fmt_name((enum AVPixelFormat)v->frame->format), v->decoder->codec->name);
   return OK;
@@ -176,7 +177,7 @@ int video_open(err *e, const char *path, const video_options *o, video **out) {
   TRY(open_decoder(v, e));
   TRY(decode(v, e, &v->waiting));
   if (!v->waiting) FAIL(e, E_FORMAT, "%s: no picture could be decoded", path);
-  TRY(fill_info(v, e, o && o->need_alpha));
+  TRY(fill_info(v, e, o));
   *out = v;
   v = NULL;
 out:

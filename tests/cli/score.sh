@@ -49,6 +49,9 @@ ok "no NaN in the output" out_lacks '[Nn]a[Nn]|[Ii]nf[^o]'
 run score "$media/vp9-alpha.webm" --json --circular --metric color_fit,edge_corr:sigma=2
 ok "--circular scores it and says so" out_has '"metric":"color_fit:picture=premultiplied","id":"color_fit".*"circular":true'
 ok "parameters stay with their metric" out_has '"metric":"edge_corr:picture=premultiplied,sigma=2"'
+run score "$media/vp9-alpha.webm" --colour decoded --metric color_fit --json
+ok "--colour says what an untagged file means" out_has '"picture":"decoded","circular":false'
+ok "and so it has a decoded picture" out_has '"value":[0-9.]+,"reason":null'
 run score "$media/vp9-alpha.webm" --metric nonsense
 ok "an unknown metric stops before anything is read" exits 2
 
