@@ -11,42 +11,38 @@
   .version = 1, .tier = 0, .cost = METRIC_PIXELS, .direction = METRIC_NONE, .unit = "1", .plane = METRIC_ALPHA,      \
   .picture = METRIC_NO_PICTURE, .needs = METRIC_NEEDS_ALPHA, .min_frames = 1, .citation = "own definition"
 
-static int64_t voxels(const metric_view *v) {
-  return (int64_t)v->frames * v->height * v->width;
-}
-
 static int coverage(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   double sum = 0;
-  for (int64_t i = 0; i < voxels(v); i++) sum += (double)v->alpha[i];
-  return metric_defined(out, sum / (double)voxels(v), voxels(v));
+  for (int64_t i = 0; i < metric_voxels(v); i++) sum += (double)v->alpha[i];
+  return metric_defined(out, sum / (double)metric_voxels(v), metric_voxels(v));
 }
 
 static int soft(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   int64_t count = 0;
-  for (int64_t i = 0; i < voxels(v); i++) count += v->alpha[i] > 0.05f && v->alpha[i] < 0.95f;
-  return metric_defined(out, (double)count / (double)voxels(v), voxels(v));
+  for (int64_t i = 0; i < metric_voxels(v); i++) count += v->alpha[i] > 0.05f && v->alpha[i] < 0.95f;
+  return metric_defined(out, (double)count / (double)metric_voxels(v), metric_voxels(v));
 }
 
 static int lowest(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   float m = v->alpha[0];
-  for (int64_t i = 1; i < voxels(v); i++) m = v->alpha[i] < m ? v->alpha[i] : m;
-  return metric_defined(out, (double)m, voxels(v));
+  for (int64_t i = 1; i < metric_voxels(v); i++) m = v->alpha[i] < m ? v->alpha[i] : m;
+  return metric_defined(out, (double)m, metric_voxels(v));
 }
 
 static int highest(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   float m = v->alpha[0];
-  for (int64_t i = 1; i < voxels(v); i++) m = v->alpha[i] > m ? v->alpha[i] : m;
-  return metric_defined(out, (double)m, voxels(v));
+  for (int64_t i = 1; i < metric_voxels(v); i++) m = v->alpha[i] > m ? v->alpha[i] : m;
+  return metric_defined(out, (double)m, metric_voxels(v));
 }
 
 /* Gathers alpha and luma where band is 0; all pixels when band is NULL. Returns how many. */
 static int64_t gather(const metric_view *v, const unsigned char *band, double *x, double *y) {
   int64_t k = 0;
-  for (int64_t i = 0; i < voxels(v); i++) {
+  for (int64_t i = 0; i < metric_voxels(v); i++) {
     if (band && band[i]) continue;
     x[k] = (double)v->alpha[i];
     y[k++] = plane_luma(v->rgb + 3 * i);
@@ -59,11 +55,11 @@ static int luma_corr(err *e, const metric_view *v, metric_value *out) {
   const unsigned char *band;
   double *x = NULL;
   TRY(band_of(e, v, &band));
-  TRY(mem_new(e, 2 * voxels(v), sizeof(double), "alpha_luma_corr", &x));
-  double *y = x + voxels(v);
+  TRY(mem_new(e, 2 * metric_voxels(v), sizeof(double), "alpha_luma_corr", &x));
+  double *y = x + metric_voxels(v);
   int64_t k = gather(v, band, x, y);
   /* The copy of a textured picture is all edges. */
-  if (10 * k < voxels(v)) k = gather(v, NULL, x, y);
+  if (10 * k < metric_voxels(v)) k = gather(v, NULL, x, y);
   moments a = plane_moments(x, k), m = plane_moments(y, k);
   if (a.sd <= 1e-6 || m.sd <= 1e-6) {
     rc = metric_undefined(out, a.sd <= 1e-6 ? METRIC_FLAT_ALPHA : METRIC_FLAT_RGB, k);

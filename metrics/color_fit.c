@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "metrics/border.h"
 #include "metrics/kernels/plane.h"
 #include "metrics/metric.h"
 
@@ -18,14 +19,10 @@ typedef struct frame_fit {
   double left, total; /* variance that colour does not explain, and all of it, summed over pixels */
 } frame_fit;
 
-static int clamp(int i, int n) {
-  return i < 0 ? 0 : i >= n ? n - 1 : i;
-}
-
 /* Adds row y of the window's frames, times t, to the vertical sums. */
 static void add_row(const windows *k, int frame, int y, double t, double *sum, int64_t stride) {
   for (int u = frame - k->rt; u <= frame + k->rt; u++) {
-    int64_t at = ((int64_t)clamp(u, k->frames) * k->height + clamp(y, k->height)) * k->width;
+    int64_t at = ((int64_t)border_clamp(u, k->frames) * k->height + border_clamp(y, k->height)) * k->width;
     k->kernels->window_add(sum + k->r, stride, k->rgb + 3 * at, k->alpha + at, t, k->width);
   }
 }

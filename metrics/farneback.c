@@ -7,21 +7,11 @@
 #include <omp.h>
 
 #include "base/mem.h"
+#include "metrics/border.h"
 #include "metrics/kernels/flow.h"
 
 fb_params fb_defaults(void) {
   return (fb_params){.pyr_scale = 0.5, .levels = 3, .window = 15, .iterations = 3, .poly_n = 5, .poly_sigma = 1.2};
-}
-
-static int clamp(int i, int n) {
-  return i < 0 ? 0 : i >= n ? n - 1 : i;
-}
-
-/* dcb|abcd|cba */
-static int mirror(int i, int n) {
-  if (n == 1) return 0;
-  while (i < 0 || i >= n) i = i < 0 ? -i : 2 * (n - 1) - i;
-  return i;
 }
 
 static double level_scale(const fb_params *p, int k) {
@@ -209,7 +199,7 @@ static void blur_down(fb_desk *k, const float *x, int size, pick y) {
   for (int i = 0; i <= size; i++) {
     double a = i < size ? k->blur[i] : 0, b = i > 0 ? k->blur[i - 1] : 0;
     k->mixed[i] = (float)(a + (double)y.f * (b - a));
-    k->row[i] = x + (int64_t)mirror(y.a - r + i, k->height) * k->width;
+    k->row[i] = x + (int64_t)border_mirror(y.a - r + i, k->height) * k->width;
   }
   k->kernels->down(k->row, k->mixed, y.f > 0 ? size + 1 : size, k->width, k->padded + r);
 }
@@ -222,7 +212,7 @@ void fb_level_image(fb_desk *d, const float *x, int k, float *out) {
   for (int y = 0; y < d->h[k]; y++) {
     float *o = out + (int64_t)y * d->w[k];
     blur_down(d, x, size, pick_of(y, d->h[k], d->height));
-    for (int i = 1; i <= r; i++) in[-i] = in[mirror(-i, w)], in[w - 1 + i] = in[mirror(w - 1 + i, w)];
+    for (int i = 1; i <= r; i++) in[-i] = in[border_mirror(-i, w)], in[w - 1 + i] = in[border_mirror(w - 1 + i, w)];
     for (int i = 0; i < size; i++) d->mixed[i] = (float)d->blur[i];
     d->kernels->along(d->padded, d->mixed, size, w, k > 0 ? d->blurred : o);
     for (int i = 0; k > 0 && i < d->w[k]; i++) {
@@ -236,7 +226,7 @@ void fb_expand(fb_desk *d, const float *x, int k, float *out) {
   int h = d->h[k], w = d->w[k], n = d->p.poly_n;
   float *const moment[3] = {d->moment[0] + n, d->moment[1] + n, d->moment[2] + n};
   for (int y = 0; y < h; y++) {
-    for (int j = -n; j <= n; j++) d->row[n + j] = x + (int64_t)clamp(y + j, h) * w;
+    for (int j = -n; j <= n; j++) d->row[n + j] = x + (int64_t)border_clamp(y + j, h) * w;
     d->kernels->expand_down(&d->taps, d->row, w, moment);
     for (int m = 0; m < 3; m++)
       for (int i = 1; i <= n; i++) moment[m][-i] = moment[m][0], moment[m][w - 1 + i] = moment[m][w - 1];
@@ -285,7 +275,7 @@ void fb_matrices(fb_desk *d, const float *r0, const float *r1, int k, int y, con
 static void add_row(const fb_desk *d, int k, int y, double t) {
   int rows = ring_rows(d, k), r = d->p.window / 2;
   int64_t stride = (d->w[k] + 15) / 16 * 16;
-  const float *in = d->ring + clamp(y, d->h[k]) % rows * FLOW_COEFS * stride;
+  const float *in = d->ring + border_clamp(y, d->h[k]) % rows * FLOW_COEFS * stride;
   for (int c = 0; c < FLOW_COEFS; c++) d->kernels->add(d->sum[c] + r, in + c * stride, t, d->w[k]);
 }
 
@@ -294,7 +284,8 @@ static void add_row(const fb_desk *d, int k, int y, double t) {
 static void slide_row(const fb_desk *d, int k, int in, int out) {
   int rows = ring_rows(d, k), r = d->p.window / 2;
   int64_t stride = (d->w[k] + 15) / 16 * 16, step = FLOW_COEFS * stride;
-  const float *a = d->ring + clamp(in, d->h[k]) % rows * step, *b = d->ring + clamp(out, d->h[k]) % rows * step;
+  const float *a = d->ring + border_clamp(in, d->h[k]) % rows * step,
+              *b = d->ring + border_clamp(out, d->h[k]) % rows * step;
   for (int c = 0; c < FLOW_COEFS; c++) d->kernels->slide(d->sum[c] + r, a + c * stride, b + c * stride, d->w[k]);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "metrics/border.h"
 #include "metrics/outline.h"
 
 enum { HALF = 4, TAPS = 2 * HALF + 1 };
@@ -21,15 +22,11 @@ void matte_gradient_taps(double across[9], double along[9]) {
   for (int i = 0; i < TAPS; i++) across[i] /= sqrt(gg), along[i] /= sqrt(dd);
 }
 
-static int clamp(int i, int n) {
-  return i < 0 ? 0 : i >= n ? n - 1 : i;
-}
-
 static void down(const double *x, int h, int w, const double *k, double *out) {
   for (int y = 0; y < h; y++)
     for (int i = 0; i < w; i++) {
       double s = 0;
-      for (int t = -HALF; t <= HALF; t++) s += k[t + HALF] * x[(int64_t)clamp(y + t, h) * w + i];
+      for (int t = -HALF; t <= HALF; t++) s += k[t + HALF] * x[(int64_t)border_clamp(y + t, h) * w + i];
       out[(int64_t)y * w + i] = s;
     }
 }
@@ -38,7 +35,7 @@ static void across_rows(const double *x, int h, int w, const double *k, double *
   for (int y = 0; y < h; y++)
     for (int i = 0; i < w; i++) {
       double s = 0;
-      for (int t = -HALF; t <= HALF; t++) s += k[t + HALF] * x[(int64_t)y * w + clamp(i + t, w)];
+      for (int t = -HALF; t <= HALF; t++) s += k[t + HALF] * x[(int64_t)y * w + border_clamp(i + t, w)];
       out[(int64_t)y * w + i] = s;
     }
 }

@@ -185,6 +185,9 @@ int metric_score(err *e, const metric_request *list, int64_t n, const metric_inp
                  metric_value *out) TD_MUST_CHECK;
 
 /* For score functions. */
+static inline int64_t metric_voxels(const metric_view *v) {
+  return (int64_t)v->frames * v->height * v->width;
+}
 static inline int metric_defined(metric_value *out, double value, int64_t support) {
   *out = (metric_value){.value = value, .support = support};
   return OK;

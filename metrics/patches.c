@@ -5,14 +5,9 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "metrics/border.h"
 #include "metrics/code8.h"
 #include "metrics/extract.h"
-
-/* Whole-sample symmetric. */
-static int mirror(int i, int n) {
-  while (i < 0 || i >= n) i = i < 0 ? -i : 2 * n - 2 - i;
-  return i;
-}
 
 static int half(int n) {
   return (n + 1) / 2;
@@ -37,13 +32,13 @@ static void blur(double *x, int h, int w, double *work) {
   for (int y = 0; y < h; y++)
     for (int i = 0; i < w; i++) {
       double sum = 0;
-      for (int k = 0; k < 5; k++) sum += binomial[k] * x[(int64_t)mirror(y + k - 2, h) * w + i];
+      for (int k = 0; k < 5; k++) sum += binomial[k] * x[(int64_t)border_mirror(y + k - 2, h) * w + i];
       work[(int64_t)y * w + i] = sum;
     }
   for (int y = 0; y < h; y++)
     for (int i = 0; i < w; i++) {
       double sum = 0;
-      for (int k = 0; k < 5; k++) sum += binomial[k] * work[(int64_t)y * w + mirror(i + k - 2, w)];
+      for (int k = 0; k < 5; k++) sum += binomial[k] * work[(int64_t)y * w + border_mirror(i + k - 2, w)];
       x[(int64_t)y * w + i] = sum;
     }
 }

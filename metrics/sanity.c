@@ -10,16 +10,12 @@
 #include "metrics/outline.h"
 #include "metrics/plane.h"
 
-static int64_t voxels(const metric_view *v) {
-  return (int64_t)v->frames * v->height * v->width;
-}
-
 static int p99(err *e, const metric_view *v, metric_value *out) {
   float *x;
-  int rc = mem_new(e, voxels(v), sizeof *x, "alpha_p99", &x);
+  int rc = mem_new(e, metric_voxels(v), sizeof *x, "alpha_p99", &x);
   if (rc != OK) return rc;
-  memcpy(x, v->alpha, (size_t)voxels(v) * sizeof *x);
-  rc = metric_defined(out, plane_quantile(x, voxels(v), 0.99), voxels(v));
+  memcpy(x, v->alpha, (size_t)metric_voxels(v) * sizeof *x);
+  rc = metric_defined(out, plane_quantile(x, metric_voxels(v), 0.99), metric_voxels(v));
   free(x);
   return rc;
 }
@@ -28,12 +24,12 @@ static int entropy(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   int64_t bin[256] = {0};
   double bits = 0;
-  for (int64_t i = 0; i < voxels(v); i++) bin[code8((double)v->alpha[i])]++;
+  for (int64_t i = 0; i < metric_voxels(v); i++) bin[code8((double)v->alpha[i])]++;
   for (int k = 0; k < 256; k++) {
-    double p = (double)bin[k] / (double)voxels(v);
+    double p = (double)bin[k] / (double)metric_voxels(v);
     if (p > 0) bits -= p * log2(p);
   }
-  return metric_defined(out, fmax(0, bits), voxels(v));
+  return metric_defined(out, fmax(0, bits), metric_voxels(v));
 }
 
 enum { LEAST_COMPONENT = 16 };
@@ -117,7 +113,7 @@ static int leak(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   double sum = 0;
   int64_t count = 0;
-  for (int64_t i = 0; i < voxels(v); i++)
+  for (int64_t i = 0; i < metric_voxels(v); i++)
     if (v->alpha[i] < 0.02f) sum += plane_luma(v->rgb + 3 * i), count++;
   return count ? metric_defined(out, sum / (double)count, count) : metric_undefined(out, METRIC_NO_GROUND, 0);
 }
@@ -125,7 +121,7 @@ static int leak(err *e, const metric_view *v, metric_value *out) {
 static int missing(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   int64_t solid = 0, black = 0;
-  for (int64_t i = 0; i < voxels(v); i++) {
+  for (int64_t i = 0; i < metric_voxels(v); i++) {
     if (!(v->alpha[i] > 0.9f)) continue;
     const float *c = v->rgb + 3 * i;
     solid++;

@@ -17,10 +17,6 @@ static int same_size(const clip *a, const clip *b) {
   return a->frames == b->frames && a->height == b->height && a->width == b->width;
 }
 
-static int64_t pixels(const clip *c) {
-  return (int64_t)c->frames * c->height * c->width;
-}
-
 int session_open(err *e, metric_session *s, const metric_input *in) {
   const clip *c = in->clip, *other[] = {in->base, in->partner, in->reference};
   static const char *const name[] = {"base", "partner", "reference"};
@@ -30,7 +26,7 @@ int session_open(err *e, metric_session *s, const metric_input *in) {
     if (other[i] && !same_size(c, other[i]))
       return err_set(e, E_SHAPE, "score: the clip is %dx%dx%d, its %s clip %dx%dx%d", c->frames, c->height, c->width,
                      name[i], other[i]->frames, other[i]->height, other[i]->width);
-  int64_t n = pixels(c);
+  int64_t n = clip_voxels(c);
   s->bad_alpha = bad(c->alpha, n);
   s->bad_rgb[SIDE_OWN] = bad(c->rgb, 3 * n);
   s->bad_rgb[SIDE_PARTNER] = in->partner && bad(in->partner->rgb, 3 * n);
@@ -73,7 +69,7 @@ static const char *missing(const metric_session *s, const metric_request *r, ses
   int alpha = (m->needs & METRIC_NEEDS_ALPHA) || r->picture == METRIC_STRAIGHT;
   const char *why = NULL;
   if (!pic) return METRIC_NO_PARTNER;
-  if (pixels(own) == 0) return METRIC_EMPTY_CLIP;
+  if (clip_voxels(own) == 0) return METRIC_EMPTY_CLIP;
   if (alpha && !own->alpha) return METRIC_NO_ALPHA;
   if ((m->needs & METRIC_NEEDS_TRUTH) && !s->truth[side]) return METRIC_NO_TRUTH;
   if ((m->needs & METRIC_NEEDS_BASE) && !in->base) return METRIC_NO_BASE;
@@ -110,9 +106,9 @@ static int picture(err *e, metric_session *s, session_side side, metric_picture 
   float **made = &s->form[side][want];
   *out = *made;
   if (*made) return OK;
-  int rc = mem_new(e, 3 * pixels(c), sizeof(float), "picture", made);
+  int rc = mem_new(e, 3 * clip_voxels(c), sizeof(float), "picture", made);
   if (rc != OK) return rc;
-  for (int64_t i = 0; i < pixels(c); i++) {
+  for (int64_t i = 0; i < clip_voxels(c); i++) {
     float factor = alpha[i];
     if (want == METRIC_STRAIGHT) {
       factor = c->colour == CLIP_PREMULTIPLIED ? 1 / alpha[i] : 1;

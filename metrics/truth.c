@@ -13,31 +13,28 @@
 /* A matte with less mass than one pixel has no place, and one with less change than this rms has no motion. */
 static const double no_mass = 1, no_motion = 1e-4;
 
-static int64_t voxels(const metric_view *v) {
-  return (int64_t)v->frames * v->height * v->width;
-}
-
 static int iou(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   double lo = 0, hi = 0;
-  for (int64_t i = 0; i < voxels(v); i++) {
+  for (int64_t i = 0; i < metric_voxels(v); i++) {
     double a = (double)v->alpha[i], m = (double)v->truth[i];
     lo += a < m ? a : m;
     hi += a < m ? m : a;
   }
-  return hi > 0 ? metric_defined(out, lo / hi, voxels(v)) : metric_undefined(out, METRIC_EMPTY_TRUTH, voxels(v));
+  return hi > 0 ? metric_defined(out, lo / hi, metric_voxels(v))
+                : metric_undefined(out, METRIC_EMPTY_TRUTH, metric_voxels(v));
 }
 
 static int mad(err *e, const metric_view *v, metric_value *out) {
   (void)e;
   double sum = 0;
-  for (int64_t i = 0; i < voxels(v); i++) sum += fabs((double)v->alpha[i] - (double)v->truth[i]);
-  return metric_defined(out, sum / (double)voxels(v), voxels(v));
+  for (int64_t i = 0; i < metric_voxels(v); i++) sum += fabs((double)v->alpha[i] - (double)v->truth[i]);
+  return metric_defined(out, sum / (double)metric_voxels(v), metric_voxels(v));
 }
 
 static int corr(err *e, const metric_view *v, metric_value *out) {
   int rc = OK;
-  int64_t n = voxels(v);
+  int64_t n = metric_voxels(v);
   double *x = NULL;
   TRY(mem_new(e, 2 * n, sizeof(double), "true_corr", &x));
   for (int64_t i = 0; i < n; i++) x[i] = (double)v->alpha[i], x[n + i] = (double)v->truth[i];
@@ -54,7 +51,7 @@ out:
 
 static int tcorr(err *e, const metric_view *v, metric_value *out) {
   (void)e;
-  int64_t n = (int64_t)v->height * v->width, pairs = voxels(v) - n;
+  int64_t n = (int64_t)v->height * v->width, pairs = metric_voxels(v) - n;
   double aa = 0, mm = 0, am = 0;
   for (int64_t i = 0; i < pairs; i++) {
     double a = (double)v->alpha[i + n] - (double)v->alpha[i], m = (double)v->truth[i + n] - (double)v->truth[i];

@@ -5,10 +5,6 @@
 #include "base/mem.h"
 #include "media/video.h"
 
-static int64_t voxels(const clip *c) {
-  return (int64_t)c->frames * c->height * c->width;
-}
-
 /* A clip whose colour means what it says, or else what `stated` or the rule says. */
 static int read_clip(err *e, const char *path, int stated, clip *out) {
   return video_read(e, path, &(video_options){.untagged = stated}, out);
@@ -41,7 +37,7 @@ out:
 /* What is seen of a picture over black, by its own alpha. */
 static void over_black(clip *c) {
   if (c->colour == CLIP_STRAIGHT)
-    for (int64_t i = 0; c->alpha && i < 3 * voxels(c); i++) c->rgb[i] *= c->alpha[i / 3];
+    for (int64_t i = 0; c->alpha && i < 3 * clip_voxels(c); i++) c->rgb[i] *= c->alpha[i / 3];
   free(c->alpha);
   c->alpha = NULL;
 }

@@ -5,10 +5,6 @@
 
 #include "base/mem.h"
 
-static int64_t pixels(const clip *c) {
-  return (int64_t)c->frames * c->height * c->width;
-}
-
 static int need_alpha(err *e, const clip *c, const char *what) {
   return c->alpha ? OK : err_set(e, E_ARG, "%s: the clip has no alpha", what);
 }
@@ -16,7 +12,7 @@ static int need_alpha(err *e, const clip *c, const char *what) {
 int composite_premultiply(err *e, clip *c) {
   int rc = need_alpha(e, c, "premultiply");
   if (rc != OK || c->colour == CLIP_PREMULTIPLIED) return rc;
-  for (int64_t i = 0; i < pixels(c); i++)
+  for (int64_t i = 0; i < clip_voxels(c); i++)
     for (int k = 0; k < 3; k++) c->rgb[3 * i + k] *= c->alpha[i];
   c->colour = CLIP_PREMULTIPLIED;
   return OK;
@@ -27,7 +23,7 @@ int composite_unpremultiply(err *e, clip *c) {
   if (rc != OK || c->colour == CLIP_STRAIGHT) return rc;
   if (c->colour == CLIP_DECODED)
     return err_set(e, E_ARG, "unpremultiply: the clip's colour holds its own background");
-  for (int64_t i = 0; i < pixels(c); i++)
+  for (int64_t i = 0; i < clip_voxels(c); i++)
     for (int k = 0; k < 3; k++) {
       float *p = &c->rgb[3 * i + k], a = c->alpha[i];
       *p = a > 0 ? fminf(fmaxf(*p / a, 0), 1) : 0;
@@ -39,7 +35,7 @@ int composite_unpremultiply(err *e, clip *c) {
 int composite_over(err *e, const clip *c, const float colour[3], float *rgb) {
   int rc = need_alpha(e, c, "composite");
   if (rc != OK) return rc;
-  for (int64_t i = 0; i < pixels(c); i++)
+  for (int64_t i = 0; i < clip_voxels(c); i++)
     for (int k = 0; k < 3; k++) {
       float a = c->alpha[i], p = c->rgb[3 * i + k];
       rgb[3 * i + k] = (c->colour == CLIP_PREMULTIPLIED ? p : a * p) + (1 - a) * colour[k];

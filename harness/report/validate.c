@@ -37,10 +37,6 @@ validate_verdict validate_order(metric_direction d, const metric_value *v, int n
 
 /* --- scoring ---------------------------------------------------------------------------------------------------- */
 
-static int64_t voxels(const clip *c) {
-  return (int64_t)c->frames * c->height * c->width;
-}
-
 /* The requests in two parts: those that read straight colour or what is made of it, and the rest. */
 typedef struct questions {
   const metric_request *list; /* as asked */
@@ -79,10 +75,10 @@ static int make_trimap(err *e, const clip *c, float *trimap) {
   int rc = OK;
   clip mark = *c; /* 1 where alpha is neither 0 nor 1 */
   mark.alpha = NULL;
-  TRY(mem_new(e, voxels(c), sizeof *mark.alpha, "trimap", &mark.alpha));
-  for (int64_t i = 0; i < voxels(c); i++) mark.alpha[i] = c->alpha[i] > 0 && c->alpha[i] < 1;
+  TRY(mem_new(e, clip_voxels(c), sizeof *mark.alpha, "trimap", &mark.alpha));
+  for (int64_t i = 0; i < clip_voxels(c); i++) mark.alpha[i] = c->alpha[i] > 0 && c->alpha[i] < 1;
   TRY(defect_apply(e, &mark, &(defect){.kind = DEFECT_DILATE, .strength = 3}, trimap));
-  for (int64_t i = 0; i < voxels(c); i++) trimap[i] = trimap[i] > 0 ? 0.5F : c->alpha[i];
+  for (int64_t i = 0; i < clip_voxels(c); i++) trimap[i] = trimap[i] > 0 ? 0.5F : c->alpha[i];
 out:
   free(mark.alpha);
   return rc;
@@ -91,9 +87,9 @@ out:
 static int bench_open(err *e, const validate_clip *c, int64_t metrics, bench *b) {
   int rc = OK;
   *b = (bench){.c = c};
-  TRY(mem_new(e, voxels(&c->picture), sizeof *b->alpha, "alpha under test", &b->alpha));
-  TRY(mem_new(e, voxels(&c->picture), sizeof *b->last, "alpha under test", &b->last));
-  TRY(mem_new(e, voxels(&c->picture), sizeof *b->trimap, "trimap", &b->trimap));
+  TRY(mem_new(e, clip_voxels(&c->picture), sizeof *b->alpha, "alpha under test", &b->alpha));
+  TRY(mem_new(e, clip_voxels(&c->picture), sizeof *b->last, "alpha under test", &b->last));
+  TRY(mem_new(e, clip_voxels(&c->picture), sizeof *b->trimap, "trimap", &b->trimap));
   TRY(mem_new(e, metrics, sizeof *b->value, "scores", &b->value));
   TRY(make_trimap(e, &c->picture, b->trimap));
 out:
@@ -143,14 +139,14 @@ static int score_chain(err *e, bench *b, const questions *q, defect_kind k, metr
   int rc = OK;
   const clip *clean = &b->c->picture;
   const defect_info *about = defect_about(k);
-  size_t bytes = (size_t)voxels(clean) * sizeof *b->alpha;
+  size_t bytes = (size_t)clip_voxels(clean) * sizeof *b->alpha;
   *applies = 1;
   memcpy(b->alpha, clean->alpha, bytes);
   for (int s = 0; s < about->steps && *applies; s++) {
     defect d = {.kind = k, .strength = about->strength[s], .seed = b->c->noise, .other = b->c->partner.alpha};
     memcpy(b->last, b->alpha, bytes);
     TRY(defect_apply(e, clean, &d, b->alpha));
-    *applies = differ(b->alpha, b->last, voxels(clean));
+    *applies = differ(b->alpha, b->last, clip_voxels(clean));
     if (*applies) TRY(score(e, b, q, value + s + 1, CHAIN));
   }
 out:
@@ -169,7 +165,7 @@ static int run_job(err *e, const validate_clip *c, const questions *q, int k, jo
   TRY(bench_open(e, c, q->n, &b));
   TRY(mem_new(e, q->n * (k == DEFECT_KINDS ? 1 : CHAIN), sizeof *j->value, "scores", &j->value));
   if (k == DEFECT_KINDS) {
-    memcpy(b.alpha, c->picture.alpha, (size_t)voxels(&c->picture) * sizeof *b.alpha);
+    memcpy(b.alpha, c->picture.alpha, (size_t)clip_voxels(&c->picture) * sizeof *b.alpha);
     TRY(score(e, &b, q, j->value, 1));
   } else {
     TRY(score_chain(e, &b, q, (defect_kind)k, j->value, &j->applies));

@@ -21,6 +21,10 @@ typedef struct clip {
   float *alpha; /* [T][H][W] in [0,1]; NULL when the clip has none */
 } clip;
 
+static inline int64_t clip_voxels(const clip *c) {
+  return (int64_t)c->frames * c->height * c->width;
+}
+
 /* Allocates rgb (and alpha when has_alpha), zeroed. */
 int clip_new(err *e, int frames, int height, int width, int has_alpha, clip *out) TD_MUST_CHECK;
 void clip_free(clip *c);
