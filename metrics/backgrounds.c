@@ -40,3 +40,18 @@ double background_cut(float p, float alpha, double ground) {
     blend = a8 / 255 * (c8 / 255) + (1 - a8 / 255) * ground;
   return fmin(255, fmax(0, floor(blend * 255))) / 255;
 }
+
+colour_error rgba_colour_error(const float *p, const float *a, const float *q, const float *b, int64_t n,
+                               float least) {
+  colour_error m = {0};
+  for (int64_t i = 0; i < n; i++) {
+    if (!(b[i] > 0 && a[i] >= least && b[i] >= least)) continue;
+    for (int c = 0; c < 3; c++) {
+      double d = (double)p[3 * i + c] - (double)q[3 * i + c];
+      m.absolute += fabs(d), m.square += d * d;
+    }
+    m.pixels++;
+  }
+  if (m.pixels) m.absolute /= 3 * (double)m.pixels, m.square /= 3 * (double)m.pixels;
+  return m;
+}

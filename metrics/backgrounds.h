@@ -22,4 +22,15 @@ double rgba_error_over(const rgba_moments *m, const double ground[3]);
  * last bit. */
 double background_cut(float p, float alpha, double ground);
 
+typedef struct colour_error {
+  double absolute, square; /* means over the pixels and channels; 0 without pixels */
+  int64_t pixels;
+} colour_error;
+
+/* Straight colours p and q: [n][3], where both alphas are at least `least` and b, the true one, is above 0. */
+colour_error rgba_colour_error(const float *p, const float *a, const float *q, const float *b, int64_t n,
+                               float least);
+/* Below this alpha 8-bit rounding leaves no colour (spec/metrics.md 2). */
+#define COLOUR_LEAST_ALPHA (8.0f / 255)
+
 #endif

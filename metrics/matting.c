@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "metrics/backgrounds.h"
 #include "metrics/farneback.h"
 #include "metrics/matte_error.h"
 #include "metrics/code8.h"
@@ -238,27 +239,28 @@ static int messddt_fix(err *e, const metric_view *v, metric_value *out) {
 
 /* --- foreground colour --- */
 
-static int colour_error(const metric_view *v, int power, metric_value *out) {
+/* Mean over the frames that have a colour to compare. */
+static int foreground(const metric_view *v, int squared, metric_value *out) {
+  int64_t n = (int64_t)v->height * v->width, pixels = 0;
   double sum = 0;
-  int64_t n = 0;
-  for (int64_t i = 0; i < (int64_t)v->frames * v->height * v->width; i++) {
-    if (!(v->ref_alpha[i] >= 8.0f / 255 && v->alpha[i] >= 8.0f / 255)) continue;
-    for (int c = 0; c < 3; c++) {
-      double d = (double)v->rgb[3 * i + c] - (double)v->ref_rgb[3 * i + c];
-      sum += power == 1 ? fabs(d) : d * d;
-    }
-    n++;
+  int frames = 0;
+  for (int t = 0; t < v->frames; t++) {
+    int64_t at = t * n;
+    colour_error m = rgba_colour_error(v->rgb + 3 * at, v->alpha + at, v->ref_rgb + 3 * at, v->ref_alpha + at, n,
+                                       COLOUR_LEAST_ALPHA);
+    sum += squared ? m.square : m.absolute;
+    frames += m.pixels > 0, pixels += m.pixels;
   }
-  return n ? metric_defined(out, 1e3 * sum / (3 * (double)n), n) : metric_undefined(out, METRIC_NO_COLOUR, 0);
+  return frames ? metric_defined(out, 1e3 * sum / frames, pixels) : metric_undefined(out, METRIC_NO_COLOUR, 0);
 }
 
 static int fgr_mad(err *e, const metric_view *v, metric_value *out) {
   (void)e;
-  return colour_error(v, 1, out);
+  return foreground(v, 0, out);
 }
 static int fgr_mse(err *e, const metric_view *v, metric_value *out) {
   (void)e;
-  return colour_error(v, 2, out);
+  return foreground(v, 1, out);
 }
 
 /* --- descriptors --- */
@@ -341,7 +343,7 @@ MATTE_FRAMES(messddt_fix, messddt_fix, TRIMAP, 2, METRIC_FLOWS,
              "messddt with the change of the error itself for that of its square", TCVOM, NULL);
 
 #define FOREGROUND                                                                                                   \
-  .version = 1, .tier = 2, .cost = METRIC_PIXELS, .direction = METRIC_DOWN, .unit = "1", .lo = 0, .hi = 1000,        \
+  .version = 2, .tier = 2, .cost = METRIC_PIXELS, .direction = METRIC_DOWN, .unit = "1", .lo = 0, .hi = 1000,        \
   .plane = METRIC_RGB, .picture = METRIC_STRAIGHT, .needs = METRIC_NEEDS_ALPHA | METRIC_NEEDS_REFERENCE,             \
   .min_frames = 1, .citation = RVM, .reasons = (const char *const[]) {                                               \
     METRIC_NO_COLOUR, NULL                                                                                           \
@@ -352,13 +354,14 @@ const metric metric_rvm_fgr_mad = {
     .id = "rvm_fgr_mad",
     .help =
         "mean absolute error of the foreground colour times 1000, where both alphas are at least 8/255 and so have "
-        "one (the source: where the true alpha is above 0)",
+        "one (the source: where the true alpha is above 0), mean of the frames that have such pixels",
     .score = fgr_mad,
 };
 
 const metric metric_rvm_fgr_mse = {
     FOREGROUND,
     .id = "rvm_fgr_mse",
-    .help = "mean squared error of the foreground colour times 1000, where both alphas are at least 8/255",
+    .help = "mean squared error of the foreground colour times 1000, where both alphas are at least 8/255, mean of "
+            "the frames that have such pixels",
     .score = fgr_mse,
 };

@@ -68,35 +68,22 @@ static int psnr_alpha(err *e, const metric_view *v, metric_value *out) {
   return decibel(-10 * log10(sum / (double)n), !(sum > 0), v, out);
 }
 
-/* Sum of |d|^power of the foreground colours where both alphas have one; returns the pixels. */
-static int64_t colour_sum(const metric_view *v, int power, double *sum) {
-  int64_t n = 0;
-  *sum = 0;
-  for (int64_t i = 0; i < v->frames * pixels(v); i++) {
-    if (!(v->ref_alpha[i] >= 8.0f / 255 && v->alpha[i] >= 8.0f / 255)) continue;
-    for (int c = 0; c < 3; c++) {
-      double d = (double)v->rgb[3 * i + c] - (double)v->ref_rgb[3 * i + c];
-      *sum += power == 1 ? fabs(d) : d * d;
-    }
-    n++;
-  }
-  return n;
+static colour_error foreground(const metric_view *v) {
+  return rgba_colour_error(v->rgb, v->alpha, v->ref_rgb, v->ref_alpha, v->frames * pixels(v), COLOUR_LEAST_ALPHA);
 }
 
 static int psnr_straight(err *e, const metric_view *v, metric_value *out) {
   (void)e;
-  double sum;
-  int64_t n = colour_sum(v, 2, &sum);
-  if (!n) return metric_undefined(out, METRIC_NO_COLOUR, 0);
-  if (!(sum > 0)) return metric_undefined(out, METRIC_IDENTICAL, n);
-  return metric_defined(out, -10 * log10(sum / (3 * (double)n)), n);
+  colour_error m = foreground(v);
+  if (!m.pixels) return metric_undefined(out, METRIC_NO_COLOUR, 0);
+  if (!(m.square > 0)) return metric_undefined(out, METRIC_IDENTICAL, m.pixels);
+  return metric_defined(out, -10 * log10(m.square), m.pixels);
 }
 
 static int layerd_l1(err *e, const metric_view *v, metric_value *out) {
   (void)e;
-  double sum;
-  int64_t n = colour_sum(v, 1, &sum);
-  return n ? metric_defined(out, sum / (3 * (double)n), n) : metric_undefined(out, METRIC_NO_COLOUR, 0);
+  colour_error m = foreground(v);
+  return m.pixels ? metric_defined(out, m.absolute, m.pixels) : metric_undefined(out, METRIC_NO_COLOUR, 0);
 }
 
 /* --- frame by frame --- */

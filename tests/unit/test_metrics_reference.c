@@ -255,6 +255,72 @@ static void reconstruction_matches(void **state) {
   json_free(info);
 }
 
+/* Foreground colour: the golden's own region with the colours as stored, and the metrics' narrower one by plain sums.
+ */
+static void colour_errors_match(void **state) {
+  (void)state;
+  st_file *st = open_tensors("metrics/psnr_ssim.safetensors");
+  json *info = open_json("metrics/psnr_ssim.json");
+  int compared = 0;
+  for (const json *c = json_get(info, "expected")->child; c; c = c->next) {
+    clip truth = rgba_clip(tensor(st, c->key, "true")), own = rgba_clip(tensor(st, c->key, "pred"));
+    const json *want = json_get(c, "straight_rgb_over_alpha_gt0"), *psnr = json_get(want, "psnr");
+    int64_t n = (int64_t)own.height * own.width, count = 0;
+    double sum = 0, square = 0;
+    colour_error m = rgba_colour_error(own.rgb, own.alpha, truth.rgb, truth.alpha, n, 0);
+    close_to(c->key, "l1", m.absolute, json_get(want, "l1")->num, 1e-6, 1e-9);
+    if (psnr->type == JSON_NUMBER) assert_true(fabs(-10 * log10(m.square) - psnr->num) < 1e-6);
+    for (int64_t i = 0; i < n; i++) {
+      if (rint((double)own.alpha[i] * 255) < 8 || rint((double)truth.alpha[i] * 255) < 8) continue;
+      count++;
+      for (int k = 0; k < 3; k++) {
+        double d = (double)own.rgb[3 * i + k] - (double)truth.rgb[3 * i + k];
+        sum += fabs(d) / 3, square += d * d / 3;
+      }
+    }
+    metric_input in = {.clip = &own, .reference = &truth};
+    assert_true(count > 100 && count < m.pixels);
+    metric_value l1 = score("layerd_rgb_l1", &in), p = score("psnr_rgb_straight", &in);
+    close_to(c->key, "layerd_rgb_l1", l1.value, sum / (double)count, 1e-12, 1e-9);
+    close_to(c->key, "rvm_fgr_mad", score("rvm_fgr_mad", &in).value, 1e3 * sum / (double)count, 1e-12, 1e-9);
+    close_to(c->key, "rvm_fgr_mse", score("rvm_fgr_mse", &in).value, 1e3 * square / (double)count, 1e-12, 1e-9);
+    assert_true(l1.support == count && p.support == count);
+    if (square > 0) {
+      close_to(c->key, "psnr_rgb_straight", p.value, -10 * log10(square / (double)count), 1e-12, 1);
+      compared++;
+    } else {
+      assert_string_equal(p.reason, METRIC_IDENTICAL);
+    }
+    clip_free(&own), clip_free(&truth);
+  }
+  assert_true(compared >= 3);
+  st_close(st);
+  json_free(info);
+}
+
+/* Two frames with 1 and 3 pixels of colour, off by .5 and .1, and one without: RVM averages the frames, not the
+ * pixels. */
+static void foreground_averages_frames(void **state) {
+  (void)state;
+  err e = {0};
+  clip a, b;
+  assert_int_equal(clip_new(&e, 3, 1, 4, 1, &a), OK);
+  assert_int_equal(clip_new(&e, 3, 1, 4, 1, &b), OK);
+  a.colour = b.colour = CLIP_STRAIGHT;
+  for (int i = 0; i < 8; i++) {
+    a.alpha[i] = b.alpha[i] = i == 0 || (i >= 4 && i < 7) ? 1 : 0;
+    for (int c = 0; c < 3; c++) a.rgb[3 * i + c] = i < 4 ? 0.5f : 0.1f;
+  }
+  metric_input in = {.clip = &a, .reference = &b};
+  close_to("frames", "rvm_fgr_mad", score("rvm_fgr_mad", &in).value, 1e3 * (0.5 + 0.1) / 2, 1e-6, 1);
+  close_to("frames", "rvm_fgr_mse", score("rvm_fgr_mse", &in).value, 1e3 * (0.25 + 0.01) / 2, 1e-6, 1);
+  close_to("pixels", "layerd_rgb_l1", score("layerd_rgb_l1", &in).value, (0.5 + 3 * 0.1) / 4, 1e-6, 1);
+  for (int i = 0; i < 12; i++) b.alpha[i] = 0;
+  assert_string_equal(score("rvm_fgr_mad", &in).reason, METRIC_NO_COLOUR);
+  assert_string_equal(score("layerd_rgb_l1", &in).reason, METRIC_NO_COLOUR);
+  clip_free(&a), clip_free(&b);
+}
+
 /* The colour under alpha 0 and the way a file stores colour change nothing. */
 static void hidden_colour_does_not_matter(void **state) {
   (void)state;
@@ -330,10 +396,15 @@ static void degenerate_clips(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(matting_matches),         cmocka_unit_test(single_and_double_differ),
-      cmocka_unit_test(gradient_kernel_matches), cmocka_unit_test(reconstruction_matches),
-      cmocka_unit_test(similarity_closed_forms), cmocka_unit_test(hidden_colour_does_not_matter),
+      cmocka_unit_test(matting_matches),
+      cmocka_unit_test(single_and_double_differ),
+      cmocka_unit_test(gradient_kernel_matches),
+      cmocka_unit_test(reconstruction_matches),
+      cmocka_unit_test(similarity_closed_forms),
+      cmocka_unit_test(hidden_colour_does_not_matter),
       cmocka_unit_test(degenerate_clips),
+      cmocka_unit_test(colour_errors_match),
+      cmocka_unit_test(foreground_averages_frames),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
