@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "metrics/backgrounds.h"
-#include "metrics/farneback.h"
+#include "metrics/flow.h"
 #include "metrics/matte_error.h"
 #include "metrics/code8.h"
 #include "metrics/metric.h"
@@ -191,25 +191,17 @@ static int dtssd_tcvom(err *e, const metric_view *v, metric_value *out) {
 }
 
 /* Flow of the true alpha's 8-bit frames, in hundredths of a pixel as TCVOM stores it. */
-static int truth_flow(err *e, const metric_view *v, float **flow) {
-  int rc = OK;
-  int64_t n = (int64_t)v->height * v->width;
-  float *image = NULL;
+static int truth_flow(err *e, const metric_view *v, float **out) {
+  int64_t n = 2 * (int64_t)(v->frames - 1) * v->height * v->width;
   fb_params p = fb_defaults();
-  TRY(mem_new(e, v->frames * n, sizeof(float), "true alpha's frames", &image));
-  TRY(mem_new(e, 2 * (v->frames - 1) * n, sizeof(float), "true alpha's flow", flow));
-  for (int64_t i = 0; i < v->frames * n; i++) image[i] = (float)code8((double)v->truth[i]);
-  fb_job job = {.x = image,
-                .frames = v->frames,
-                .height = v->height,
-                .width = v->width,
-                .forward = *flow,
-                .threads = v->threads};
-  TRY(fb_flows(e, &p, &job));
-  for (int64_t i = 0; i < 2 * (v->frames - 1) * n; i++) (*flow)[i] = rintf((*flow)[i] * 100) / 100;
-out:
-  free(image);
-  return rc;
+  metric_view truth = *v;
+  const float *flow;
+  truth.alpha = v->truth;
+  int rc = flow_of(e, &truth, FLOW_ALPHA8, FLOW_FORWARD, &p, &flow);
+  if (rc == OK) rc = mem_new(e, n, sizeof(float), "true alpha's flow", out);
+  if (rc != OK) return rc;
+  for (int64_t i = 0; i < n; i++) (*out)[i] = rintf(flow[i] * 100) / 100;
+  return OK;
 }
 
 static int messddt_of(err *e, const metric_view *v, int squared, metric_value *out) {

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "golden.h"
 #include "metrics/backgrounds.h"
+#include "metrics/farneback.h"
 #include "metrics/matte_error.h"
 #include "metrics/metric.h"
 #include "metrics/ssim.h"
@@ -96,27 +97,36 @@ static double tolerance(const char *id) {
   return strstr(id, "grad") ? 1e-4 : strstr(id, "conn") || strstr(id, "messddt") ? 1e-5 : 1e-6;
 }
 
-/* The mean over frames of messddt with the golden's flow and validity. */
-static double temporal(const matting *m, const st_file *st, const char *name, int squared) {
-  const st_tensor *flow = tensor(st, name, "flow"), *valid = tensor(st, name, "valid");
+/* The mean over frames of messddt along a flow; good: NULL or [T-1][n]. */
+static double temporal_along(const matting *m, const float *flow, const unsigned char *good, int squared) {
   double *x = calloc((size_t)(2 * m->frames * m->n), sizeof *x), *y = x + m->frames * m->n, sum = 0;
-  float *f = calloc((size_t)flow->count, sizeof *f);
-  unsigned char *mask = calloc((size_t)(m->frames * m->n), 1), *good = calloc((size_t)valid->count, 1);
-  assert_true(x && f && mask && good);
+  unsigned char *mask = calloc((size_t)(m->frames * m->n), 1);
+  assert_true(x && mask);
   for (int64_t i = 0; i < m->frames * m->n; i++) {
     x[i] = rint((double)m->own.alpha[i] * 255) / 255, y[i] = rint((double)m->truth.alpha[i] * 255) / 255;
     mask[i] = rint((double)m->trimap[i] * 255) == 128;
   }
-  for (int64_t i = 0; i < flow->count; i++) f[i] = (float)at(flow, i);
-  for (int64_t i = 0; i < valid->count; i++) good[i] = at(valid, i) != 0;
   for (int t = 0; t < m->frames - 1; t++) {
     int64_t o = t * m->n;
     matte_pair now = {x + o, y + o, mask + o, m->height, m->width};
     matte_pair next = {x + o + m->n, y + o + m->n, NULL, m->height, m->width};
-    sum += matte_temporal_error(&now, &next, f + 2 * o, good + o, squared);
+    sum += matte_temporal_error(&now, &next, flow + 2 * o, good ? good + o : NULL, squared);
   }
-  free(x), free(f), free(mask), free(good);
+  free(x), free(mask);
   return sum / m->frames;
+}
+
+/* The same with the golden's flow and validity. */
+static double temporal(const matting *m, const st_file *st, const char *name, int squared) {
+  const st_tensor *flow = tensor(st, name, "flow"), *valid = tensor(st, name, "valid");
+  float *f = calloc((size_t)flow->count, sizeof *f);
+  unsigned char *good = calloc((size_t)valid->count, 1);
+  assert_true(f && good);
+  for (int64_t i = 0; i < flow->count; i++) f[i] = (float)at(flow, i);
+  for (int64_t i = 0; i < valid->count; i++) good[i] = at(valid, i) != 0;
+  double value = temporal_along(m, f, good, squared);
+  free(f), free(good);
+  return value;
 }
 
 static void matting_matches(void **state) {
@@ -147,6 +157,38 @@ static void matting_matches(void **state) {
   assert_true(compared > 120 && large > 80);
   st_close(st);
   json_free(info);
+}
+
+/* messddt is the temporal error along Farneback's flow of the true alpha, rounded to 1/100 px, valid everywhere; and
+ * that flow is the golden's, so with the golden's flow the value is nearly the same. */
+static void temporal_error_end_to_end(void **state) {
+  (void)state;
+  static const char *const names[] = {"emoji0", "odd"}, *const ids[] = {"messddt", "messddt_fix"};
+  err e = {0};
+  st_file *st = open_tensors("metrics/matting.safetensors");
+  fb_params p = fb_defaults();
+  for (int k = 0; k < 4; k++) {
+    matting m = matting_open(st, names[k / 2]);
+    const st_tensor *golden = tensor(st, names[k / 2], "flow");
+    float *image = calloc((size_t)(m.frames * m.n), sizeof *image),
+          *flow = calloc((size_t)golden->count, sizeof *flow);
+    float *theirs = calloc((size_t)golden->count, sizeof *theirs);
+    assert_true(image && flow && theirs);
+    for (int64_t i = 0; i < m.frames * m.n; i++) image[i] = rintf(m.truth.alpha[i] * 255);
+    fb_job job = {.x = image, .frames = m.frames, .height = m.height, .width = m.width, .forward = flow};
+    assert_int_equal(fb_flows(&e, &p, &job), OK);
+    for (int64_t i = 0; i < golden->count; i++) {
+      flow[i] = rintf(flow[i] * 100) / 100, theirs[i] = (float)at(golden, i);
+    }
+    double got = score(ids[k % 2], &(metric_input){.clip = &m.own, .reference = &m.truth, .trimap = m.trimap}).value;
+    double all_valid = temporal_along(&m, flow, NULL, !(k % 2)),
+           golden_flow = temporal_along(&m, theirs, NULL, !(k % 2));
+    assert_true(got > 0.1);
+    close_to(names[k / 2], ids[k % 2], got, all_valid, 1e-9, 1e-9);
+    close_to(names[k / 2], ids[k % 2], got, golden_flow, 1e-3, 1e-9);
+    free(image), free(flow), free(theirs), matting_close(&m);
+  }
+  st_close(st);
 }
 
 /* RVM and mmagic decide differently on 8-bit values that lie on a threshold. */
@@ -405,6 +447,7 @@ int main(void) {
       cmocka_unit_test(degenerate_clips),
       cmocka_unit_test(colour_errors_match),
       cmocka_unit_test(foreground_averages_frames),
+      cmocka_unit_test(temporal_error_end_to_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
