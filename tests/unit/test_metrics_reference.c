@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "base/rng.h"
 #include "golden.h"
 #include "metrics/backgrounds.h"
 #include "metrics/farneback.h"
@@ -415,6 +416,148 @@ static void similarity_closed_forms(void **state) {
   free(a);
 }
 
+/* --- the same by plain loops --------------------------------------------------------------------------------------
+ */
+
+/* SSIM map mean over whole 11x11 windows, negative contrast as 0. */
+static double plain_ssim(const double *a, const double *b, int h, int w) {
+  double g[11], norm = 0, total = 0;
+  for (int i = 0; i < 11; i++) norm += g[i] = exp(-(i - 5) * (i - 5) / 4.5);
+  for (int y = 0; y + 11 <= h; y++)
+    for (int x = 0; x + 11 <= w; x++) {
+      double ma = 0, mb = 0, va = 0, vb = 0, cov = 0;
+      for (int k = 0; k < 121; k++) {
+        double t = g[k / 11] * g[k % 11] / (norm * norm);
+        ma += t * a[(y + k / 11) * w + x + k % 11], mb += t * b[(y + k / 11) * w + x + k % 11];
+      }
+      for (int k = 0; k < 121; k++) {
+        double t = g[k / 11] * g[k % 11] / (norm * norm);
+        double p = a[(y + k / 11) * w + x + k % 11] - ma, q = b[(y + k / 11) * w + x + k % 11] - mb;
+        va += t * p * p, vb += t * q * q, cov += t * p * q;
+      }
+      double c1 = 2.55 * 2.55, c2 = 7.65 * 7.65, cs = (2 * cov + c2) / (va + vb + c2);
+      total += (2 * ma * mb + c1) / (ma * ma + mb * mb + c1) * fmax(0, cs);
+    }
+  return total / ((double)(h - 10) * (w - 10));
+}
+
+/* Rounded luma codes of a straight 8-bit RGBA picture cut to 8 bits over a ground. */
+static void plain_luma(const st_tensor *t, const double ground[3], double *out) {
+  for (int64_t i = 0; i < t->count / 4; i++) {
+    int code[3];
+    double a = at(t, 4 * i + 3) / 255;
+    for (int c = 0; c < 3; c++) code[c] = (int)floor((a * (at(t, 4 * i + c) / 255) + (1 - a) * ground[c]) * 255);
+    int sum = 299 * code[0] + 587 * code[1] + 114 * code[2], low = sum / 1000, rest = sum % 1000;
+    out[i] = low + (rest > 500 || (rest == 500 && low % 2));
+  }
+}
+
+static void truncated_similarity_matches(void **state) {
+  (void)state;
+  st_file *st = open_tensors("metrics/psnr_ssim.safetensors");
+  json *info = open_json("metrics/psnr_ssim.json");
+  int compared = 0;
+  for (const json *c = json_get(info, "expected")->child; c; c = c->next) {
+    const st_tensor *t = tensor(st, c->key, "true"), *p = tensor(st, c->key, "pred");
+    clip truth = rgba_clip(t), own = rgba_clip(p);
+    double *a = calloc((size_t)t->count, sizeof *a), *b = a + t->count / 4, want = 0;
+    assert_non_null(a);
+    for (int g = 0; g < BACKGROUNDS; g++) {
+      plain_luma(t, background_rgb[g], a), plain_luma(p, background_rgb[g], b);
+      want += plain_ssim(a, b, own.height, own.width) / BACKGROUNDS;
+    }
+    assert_true(want > 0.1);
+    close_to(c->key, "r1_ssim", score("r1_ssim", &(metric_input){.clip = &own, .reference = &truth}).value, want,
+             1e-6, 1);
+    compared += want < 0.999;
+    free(a), clip_free(&own), clip_free(&truth);
+  }
+  assert_true(compared >= 3);
+  st_close(st);
+  json_free(info);
+}
+
+/* The closed form against the golden's moments and backgrounds. */
+static void moments_match(void **state) {
+  (void)state;
+  static const char *const ground[] = {"grey", "black", "white", "red", "green", "blue", "yellow", "cyan", "magenta"};
+  st_file *st = open_tensors("metrics/psnr_ssim.safetensors");
+  json *info = open_json("metrics/psnr_ssim.json");
+  int compared = 0;
+  for (const json *c = json_get(info, "expected")->child; c; c = c->next) {
+    clip truth = rgba_clip(tensor(st, c->key, "true")), own = rgba_clip(tensor(st, c->key, "pred"));
+    int64_t n = (int64_t)own.height * own.width;
+    for (int64_t i = 0; i < 3 * n; i++) own.rgb[i] *= own.alpha[i / 3], truth.rgb[i] *= truth.alpha[i / 3];
+    rgba_moments m = rgba_error(own.rgb, own.alpha, truth.rgb, truth.alpha, n);
+    const json *w = json_get(c, "moments");
+    close_to(c->key, "dA2", m.aa, json_get(w, "dA2")->num, 1e-5, 1e-9);
+    for (int k = 0; k < 3; k++) {
+      close_to(c->key, "dP2", m.pp[k], json_at(json_get(w, "dP2"), k)->num, 1e-5, 1e-9);
+      close_to(c->key, "dPdA", m.pa[k], json_at(json_get(w, "dPdA"), k)->num, 1e-5, 1e-9);
+    }
+    for (int b = 0; b < BACKGROUNDS; b++) {
+      const json *p = json_get(json_get(json_get(c, "backgrounds"), ground[b]), "psnr_float");
+      double mse = rgba_error_over(&m, background_rgb[b]);
+      if (p->type != JSON_NUMBER) {
+        assert_true(mse == 0);
+        continue;
+      }
+      assert_true(mse > 0 && fabs(-10 * log10(mse) - p->num) < 1e-6);
+      compared++;
+    }
+    clip_free(&own), clip_free(&truth);
+  }
+  assert_true(compared >= 27);
+  st_close(st);
+  json_free(info);
+}
+
+/* 16-bit clips of an odd size: the closed form over any background equals the composites' own error, and swapping the
+ * clips changes nothing. */
+static void closed_form_is_the_composite(void **state) {
+  (void)state;
+  enum { N = 3 * 7 * 5 };
+  float u[8 * N];
+  rng_uniform((rng){.seed = 11, .stream = RNG_TEST, .sub = 3}, 0, 8 * N, u);
+  for (int i = 0; i < 8 * N; i++) u[i] = rintf(u[i] * 65535) / 65535;
+  float *a = u, *b = u + N, *p = u + 2 * N, *q = u + 5 * N;
+  for (int i = 0; i < 3 * N; i++) p[i] *= a[i / 3], q[i] *= b[i / 3];
+  rgba_moments m = rgba_error(p, a, q, b, N), s = rgba_error(q, b, p, a, N);
+  const double grounds[][3] = {{0, 0, 0}, {1, 1, 1}, {0.1, 0.73, 0.4}, {0.5, 0, 1}};
+  for (int k = 0; k < 4; k++) {
+    double sum = 0;
+    for (int i = 0; i < 3 * N; i++) {
+      double g = grounds[k][i % 3];
+      double x = (double)p[i] + (1 - (double)a[i / 3]) * g, y = (double)q[i] + (1 - (double)b[i / 3]) * g;
+      sum += (x - y) * (x - y) / (3 * N);
+    }
+    assert_true(sum > 1e-3);
+    close_to("16 bit", "rgba_error_over", rgba_error_over(&m, grounds[k]), sum, 1e-9, 1e-9);
+    assert_true(rgba_error_over(&s, grounds[k]) == rgba_error_over(&m, grounds[k]));
+  }
+}
+
+/* Three pixels of truth 1 and one prediction p: the error is that of the level p falls to. 153/255 lies on a
+ * threshold and its 16-bit neighbours 39320 and 39322 do not, so only there the precisions differ. */
+static void sixteen_bit_connectivity(void **state) {
+  (void)state;
+  static const struct {
+    double pred, single, wide;
+  } cases[] = {{39320, 0.5, 0.5}, {39321, 0.4, 0.5}, {39322, 0.4, 0.4}};
+  err e = {0};
+  clip a, b;
+  assert_int_equal(clip_new(&e, 1, 1, 3, 1, &a), OK);
+  assert_int_equal(clip_new(&e, 1, 1, 3, 1, &b), OK);
+  metric_input in = {.clip = &a, .reference = &b};
+  for (int k = 0; k < 3; k++) {
+    for (int i = 0; i < 3; i++) a.alpha[i] = (float)(cases[k].pred / 65535), b.alpha[i] = 1;
+    close_to("16 bit", "rvm_conn_f32", score("rvm_conn_f32", &in).value, 3 * cases[k].single / 1000, 1e-5, 1e-9);
+    close_to("16 bit", "conn_f64", score("conn_f64", &in).value, 3 * cases[k].wide / 1000, 1e-5, 1e-9);
+    close_to("16 bit", "rvm_mad", score("rvm_mad", &in).value, 1e3 * (1 - cases[k].pred / 65535), 1e-6, 1);
+  }
+  clip_free(&a), clip_free(&b);
+}
+
 /* Frames of one pixel, one frame, empty and opaque: a value or a reason, never more. */
 static void degenerate_clips(void **state) {
   (void)state;
@@ -448,6 +591,10 @@ int main(void) {
       cmocka_unit_test(colour_errors_match),
       cmocka_unit_test(foreground_averages_frames),
       cmocka_unit_test(temporal_error_end_to_end),
+      cmocka_unit_test(truncated_similarity_matches),
+      cmocka_unit_test(moments_match),
+      cmocka_unit_test(closed_form_is_the_composite),
+      cmocka_unit_test(sixteen_bit_connectivity),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
