@@ -289,7 +289,7 @@ RECON(ssim_rgb, 1, ssim_rgb, "1", -1, 1, METRIC_FILTERS, ground_params,
       "SSIM of the composite over one background, mean of R, G, B and of the frames", WANG, METRIC_TOO_SMALL);
 RECON(ssim_y, 1, ssim_y, "1", -1, 1, METRIC_FILTERS, ground_params,
       "SSIM of the luma of the composite over one background, mean of the frames", WANG, METRIC_TOO_SMALL);
-RECON(ms_ssim, 1, ms_ssim, "1", 0, 1, METRIC_FILTERS, ground_params,
+RECON(ms_ssim, 2, ms_ssim, "1", 0, 1, METRIC_FILTERS, ground_params,
       "five-scale SSIM of the luma of the composite over one background, mean of the frames; sides of at least 176",
       "Wang, Simoncelli, Bovik 2003", METRIC_TOO_SMALL);
 

@@ -558,6 +558,38 @@ static void sixteen_bit_connectivity(void **state) {
   clip_free(&a), clip_free(&b);
 }
 
+/* Five-scale SSIM of formula images: values of an independent SciPy implementation (whole 2-D windows, 'symmetric'
+ * padding), at an even and at an odd size. */
+static void five_scales_match(void **state) {
+  (void)state;
+  static const struct {
+    int h, w;
+    double want;
+  } cases[] = {{192, 208, 0.928549937202}, {181, 203, 0.941586971219}};
+  err e = {0};
+  for (int k = 0; k < 2; k++) {
+    int n = cases[k].h * cases[k].w;
+    double *a = calloc((size_t)(4 * n), sizeof *a), *b = a + n, got, swapped;
+    assert_non_null(a);
+    for (int i = 0; i < n; i++) {
+      double wave = 0.11 * (i % cases[k].w) + 0.07 * (i / cases[k].w);
+      a[i] = 0.5 + 0.3 * sin(wave) + 0.1 * ((double)((int64_t)i * 7919 % 101) / 101);
+      b[i] = 0.5 + 0.28 * sin(wave + 0.2) + 0.1 * ((double)((int64_t)i * 6007 % 97) / 97);
+    }
+    memcpy(a + 2 * n, a, (size_t)(2 * n) * sizeof *a);
+    assert_int_equal(ssim_scales(&e, a, b, cases[k].h, cases[k].w, 1, &got), OK);
+    assert_int_equal(ssim_scales(&e, a + 3 * n, a + 2 * n, cases[k].h, cases[k].w, 1, &swapped), OK);
+    assert_true(got == swapped);
+    close_to("formula", "ssim_scales", got, cases[k].want, 1e-9, 1);
+    free(a);
+  }
+  clip x, y;
+  assert_int_equal(clip_new(&e, 1, 175, 200, 1, &x), OK);
+  assert_int_equal(clip_new(&e, 1, 175, 200, 1, &y), OK);
+  assert_string_equal(score("ms_ssim", &(metric_input){.clip = &x, .reference = &y}).reason, METRIC_TOO_SMALL);
+  clip_free(&x), clip_free(&y);
+}
+
 /* Frames of one pixel, one frame, empty and opaque: a value or a reason, never more. */
 static void degenerate_clips(void **state) {
   (void)state;
@@ -595,6 +627,7 @@ int main(void) {
       cmocka_unit_test(moments_match),
       cmocka_unit_test(closed_form_is_the_composite),
       cmocka_unit_test(sixteen_bit_connectivity),
+      cmocka_unit_test(five_scales_match),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
