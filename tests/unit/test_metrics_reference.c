@@ -204,7 +204,16 @@ static void single_and_double_differ(void **state) {
   assert_string_equal(score("rvm_fgr_mad", &(metric_input){.clip = &m.own}).reason, METRIC_NO_REFERENCE);
   memset(m.trimap, 0, (size_t)(m.frames * m.n) * sizeof *m.trimap);
   assert_string_equal(score("tc_mse", &in).reason, METRIC_NO_UNKNOWN);
-  assert_true(score("mm_mse", &in).value == 0);
+  static const char *const unknown[] = {"mm_sad",  "mm_mse",  "mm_grad",     "mm_conn_f64", "tc_msad",
+                                        "tc_ssda", "messddt", "dtssd_tcvom", "messddt_fix"};
+  for (size_t k = 0; k < sizeof unknown / sizeof unknown[0]; k++)
+    assert_string_equal(score(unknown[k], &in).reason, METRIC_NO_UNKNOWN);
+  assert_null(score("conn_f64", &in).reason);           /* reads no trimap */
+  for (int64_t i = 0; i < m.n; i++) m.trimap[i] = 0.5f; /* one frame of several: the others count as 0 */
+  double first = score("mm_sad", &in).value;
+  assert_true(first > 0);
+  for (int64_t i = m.n; i < m.frames * m.n; i++) m.own.alpha[i] = m.truth.alpha[i];
+  assert_true(score("mm_sad", &in).value == first);
   for (int c = 0; c < 256; c++) assert_true((float)(c / 255.0) == (float)c / 255.0f);
   matting_close(&m);
   st_close(st);
