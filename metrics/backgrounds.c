@@ -41,10 +41,11 @@ double background_cut(float p, float alpha, double ground) {
   return fmin(255, fmax(0, floor(blend * 255))) / 255;
 }
 
-colour_error rgba_colour_error(const float *p, const float *a, const float *q, const float *b, int64_t n) {
+colour_error rgba_colour_error(const float *p, const float *a, const float *q, const float *b, int64_t n,
+                               float least) {
   colour_error m = {0};
   for (int64_t i = 0; i < n; i++) {
-    if (!(a[i] >= COLOUR_LEAST_ALPHA && b[i] >= COLOUR_LEAST_ALPHA)) continue;
+    if (!(b[i] > 0 && a[i] >= least && b[i] >= least)) continue;
     for (int c = 0; c < 3; c++) {
       double d = (double)p[3 * i + c] - (double)q[3 * i + c];
       m.absolute += fabs(d), m.square += d * d;

@@ -29,7 +29,9 @@ typedef struct colour_error {
   double absolute, square; /* sums over the pixels and the three channels */
   int64_t pixels;
 } colour_error;
-/* Errors of straight colour p against q, [n][3], where both alphas leave a colour. */
-colour_error rgba_colour_error(const float *p, const float *a, const float *q, const float *b, int64_t n);
+/* Errors of straight colour p against q, [n][3], where both alphas are at least `least` and b, the true one, is above
+ * 0. */
+colour_error rgba_colour_error(const float *p, const float *a, const float *q, const float *b, int64_t n,
+                               float least);
 
 #endif

@@ -1,11 +1,12 @@
 /* Errors of alpha against the true one, by the conventions of their sources (spec/metrics.md 3.7). */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "metrics/backgrounds.h"
 #include "metrics/code8.h"
-#include "metrics/farneback.h"
+#include "metrics/flow.h"
 #include "metrics/matte_error.h"
 #include "metrics/metric.h"
 
@@ -45,6 +46,11 @@ out:
 static matte_pair frame_of(const metric_view *v, const mattes *m, int t) {
   int64_t at = t * m->n;
   return (matte_pair){m->pred + at, m->truth + at, m->mask ? m->mask + at : NULL, v->height, v->width};
+}
+
+/* 1 when some pixel of the first frames counts: a trimap without unknown pixels says nothing about alpha. */
+static int counts(const mattes *m, int frames) {
+  return !m->mask || memchr(m->mask, 1, (size_t)(frames * m->n));
 }
 
 /* Sum over the pixels that count of |d|^power, and how many there are. */
@@ -134,7 +140,8 @@ static int mean(err *e, const metric_view *v, frame_error f, metric_value *out) 
   }
   TRY(first);
   for (int t = 0; t < v->frames; t++) sum += part[t];
-  rc = isnan(sum) ? metric_undefined(out, METRIC_NO_UNKNOWN, 0) : metric_defined(out, sum / v->frames, v->frames);
+  rc = isnan(sum) || !counts(&m, v->frames) ? metric_undefined(out, METRIC_NO_UNKNOWN, 0)
+                                            : metric_defined(out, sum / v->frames, v->frames);
 out:
   drop(&m);
   free(part);
@@ -176,7 +183,9 @@ static int dtssd(err *e, const metric_view *v, dt_form form, metric_value *out) 
     }
     all += form == DT_TCVOM ? sqrt(sum) : sqrt(sum / (double)m.n) * 1e2;
   }
+  int some = counts(&m, v->frames - 1);
   drop(&m);
+  if (!some) return metric_undefined(out, METRIC_NO_UNKNOWN, 0);
   return metric_defined(out, all / (form == DT_RVM_PAIRS ? v->frames - 1 : v->frames), v->frames - 1);
 }
 
@@ -191,25 +200,17 @@ static int dtssd_tcvom(err *e, const metric_view *v, metric_value *out) {
 }
 
 /* Flow of the true alpha's 8-bit frames, in hundredths of a pixel as TCVOM stores it. */
-static int truth_flow(err *e, const metric_view *v, float **flow) {
-  int rc = OK;
-  int64_t n = (int64_t)v->height * v->width;
-  float *image = NULL;
+static int truth_flow(err *e, const metric_view *v, float **out) {
+  int64_t n = 2 * (int64_t)(v->frames - 1) * v->height * v->width;
   fb_params p = fb_defaults();
-  TRY(mem_new(e, v->frames * n, sizeof(float), "true alpha's frames", &image));
-  TRY(mem_new(e, 2 * (v->frames - 1) * n, sizeof(float), "true alpha's flow", flow));
-  for (int64_t i = 0; i < v->frames * n; i++) image[i] = (float)code8((double)v->truth[i]);
-  fb_job job = {.x = image,
-                .frames = v->frames,
-                .height = v->height,
-                .width = v->width,
-                .forward = *flow,
-                .threads = v->threads};
-  TRY(fb_flows(e, &p, &job));
-  for (int64_t i = 0; i < 2 * (v->frames - 1) * n; i++) (*flow)[i] = rintf((*flow)[i] * 100) / 100;
-out:
-  free(image);
-  return rc;
+  metric_view truth = *v;
+  const float *flow;
+  truth.alpha = v->truth;
+  int rc = flow_of(e, &truth, FLOW_ALPHA8, FLOW_FORWARD, &p, &flow);
+  if (rc == OK) rc = mem_new(e, n, sizeof(float), "true alpha's flow", out);
+  if (rc != OK) return rc;
+  for (int64_t i = 0; i < n; i++) (*out)[i] = rintf(flow[i] * 100) / 100;
+  return OK;
 }
 
 static int messddt_of(err *e, const metric_view *v, int squared, metric_value *out) {
@@ -223,7 +224,8 @@ static int messddt_of(err *e, const metric_view *v, int squared, metric_value *o
     matte_pair now = frame_of(v, &m, t), next = frame_of(v, &m, t + 1);
     sum += matte_temporal_error(&now, &next, flow + 2 * t * m.n, NULL, squared);
   }
-  rc = metric_defined(out, sum / v->frames, v->frames - 1);
+  rc = counts(&m, v->frames - 1) ? metric_defined(out, sum / v->frames, v->frames - 1)
+                                 : metric_undefined(out, METRIC_NO_UNKNOWN, 0);
 out:
   drop(&m);
   free(flow);
@@ -239,12 +241,20 @@ static int messddt_fix(err *e, const metric_view *v, metric_value *out) {
 
 /* --- foreground colour --- */
 
+/* Mean over the frames that have a colour to compare. */
 static int foreground(const metric_view *v, int squared, metric_value *out) {
-  int64_t n = (int64_t)v->frames * v->height * v->width;
-  colour_error m = rgba_colour_error(v->rgb, v->alpha, v->ref_rgb, v->ref_alpha, n);
-  double sum = squared ? m.square : m.absolute;
-  return m.pixels ? metric_defined(out, 1e3 * sum / (3 * (double)m.pixels), m.pixels)
-                  : metric_undefined(out, METRIC_NO_COLOUR, 0);
+  int64_t n = (int64_t)v->height * v->width, pixels = 0;
+  double sum = 0;
+  int frames = 0;
+  for (int t = 0; t < v->frames; t++) {
+    int64_t at = t * n;
+    colour_error m = rgba_colour_error(v->rgb + 3 * at, v->alpha + at, v->ref_rgb + 3 * at, v->ref_alpha + at, n,
+                                       COLOUR_LEAST_ALPHA);
+    if (!m.pixels) continue;
+    sum += (squared ? m.square : m.absolute) / (3 * (double)m.pixels);
+    frames++, pixels += m.pixels;
+  }
+  return frames ? metric_defined(out, 1e3 * sum / frames, pixels) : metric_undefined(out, METRIC_NO_COLOUR, 0);
 }
 
 static int fgr_mad(err *e, const metric_view *v, metric_value *out) {
@@ -258,10 +268,10 @@ static int fgr_mse(err *e, const metric_view *v, metric_value *out) {
 
 /* --- descriptors --- */
 
-#define MATTE_FRAMES(NAME, SCORE, NEEDS, FRAMES, COST, HELP, CITE, REASON)                                           \
+#define MATTE_FRAMES(NAME, VERSION, SCORE, NEEDS, FRAMES, COST, HELP, CITE, REASON)                                  \
   const metric metric_##NAME = {                                                                                     \
       .id = #NAME,                                                                                                   \
-      .version = 1,                                                                                                  \
+      .version = VERSION,                                                                                            \
       .tier = 2,                                                                                                     \
       .cost = COST,                                                                                                  \
       .direction = METRIC_DOWN,                                                                                      \
@@ -282,61 +292,63 @@ static int fgr_mse(err *e, const metric_view *v, metric_value *out) {
 #define TCVOM "Zhang et al. 2021, TCVOM, calc_metric.py"
 #define TRIMAP METRIC_NEEDS_TRIMAP
 
-MATTE_FRAMES(rvm_mad, rvm_mad, 0, 1, METRIC_PIXELS, "mean absolute error of alpha times 1000, mean of the frames",
+MATTE_FRAMES(rvm_mad, 1, rvm_mad, 0, 1, METRIC_PIXELS, "mean absolute error of alpha times 1000, mean of the frames",
              RVM, NULL);
-MATTE_FRAMES(rvm_mse, rvm_mse, 0, 1, METRIC_PIXELS, "mean squared error of alpha times 1000, mean of the frames", RVM,
-             NULL);
+MATTE_FRAMES(rvm_mse, 1, rvm_mse, 0, 1, METRIC_PIXELS, "mean squared error of alpha times 1000, mean of the frames",
+             RVM, NULL);
 MATTE_FRAMES(
-    rvm_grad_lr, rvm_grad_lr, 0, 1, METRIC_FILTERS,
+    rvm_grad_lr, 1, rvm_grad_lr, 0, 1, METRIC_FILTERS,
     "gradient error over 1000, mean of the frames. Both mattes are stretched from minimum to maximum first, so "
     "half the truth scores 0: use rvm_grad_hr where opacity matters",
     RVM, NULL);
-MATTE_FRAMES(rvm_grad_hr, rvm_grad_hr, 0, 1, METRIC_FILTERS,
+MATTE_FRAMES(rvm_grad_hr, 1, rvm_grad_hr, 0, 1, METRIC_FILTERS,
              "gradient error over 1000 without stretching, mean of the frames",
              "Lin et al. 2021, Robust Video Matting, evaluation/evaluate_hr.py", NULL);
-MATTE_FRAMES(rvm_conn_f32, rvm_conn, 0, 1, METRIC_FILTERS,
+MATTE_FRAMES(rvm_conn_f32, 1, rvm_conn, 0, 1, METRIC_FILTERS,
              "connectivity error over 1000 in float32, mean of the frames. 8-bit values on a threshold decide "
              "differently in double: conn_f64",
              RVM, NULL);
-MATTE_FRAMES(conn_f64, conn, 0, 1, METRIC_FILTERS, "connectivity error over 1000 in double, mean of the frames", MM,
-             NULL);
-MATTE_FRAMES(dtssd_rvm, dtssd_rvm, 0, 2, METRIC_PIXELS,
+MATTE_FRAMES(conn_f64, 1, conn, 0, 1, METRIC_FILTERS, "connectivity error over 1000 in double, mean of the frames",
+             MM, NULL);
+MATTE_FRAMES(dtssd_rvm, 1, dtssd_rvm, 0, 2, METRIC_PIXELS,
              "root mean square error of the frame difference of alpha times 100; the first frame counts as 0 in the "
              "mean, as in the source",
              RVM, NULL);
-MATTE_FRAMES(dtssd_rvm_noframe0, dtssd_pairs, 0, 2, METRIC_PIXELS, "dtssd_rvm averaged over the pairs of frames", RVM,
-             NULL);
-MATTE_FRAMES(mm_sad, mm_sad, TRIMAP, 1, METRIC_PIXELS,
-             "sum of absolute errors in the trimap's unknown region over 1000, mean of the frames", MM, NULL);
-MATTE_FRAMES(mm_mse, mm_mse, TRIMAP, 1, METRIC_PIXELS,
-             "mean squared error in the trimap's unknown region (0 where there is none), mean of the frames", MM,
-             NULL);
-MATTE_FRAMES(mm_grad, mm_grad, TRIMAP, 1, METRIC_FILTERS, "rvm_grad_lr summed in the trimap's unknown region", MM,
-             NULL);
-MATTE_FRAMES(mm_conn_f64, conn, TRIMAP, 1, METRIC_FILTERS, "conn_f64 summed in the trimap's unknown region", MM,
-             NULL);
-MATTE_FRAMES(tc_msad, tc_msad, TRIMAP, 1, METRIC_PIXELS,
+MATTE_FRAMES(dtssd_rvm_noframe0, 1, dtssd_pairs, 0, 2, METRIC_PIXELS, "dtssd_rvm averaged over the pairs of frames",
+             RVM, NULL);
+MATTE_FRAMES(mm_sad, 2, mm_sad, TRIMAP, 1, METRIC_PIXELS,
+             "sum of absolute errors in the trimap's unknown region over 1000, mean of the frames", MM,
+             METRIC_NO_UNKNOWN);
+MATTE_FRAMES(mm_mse, 2, mm_mse, TRIMAP, 1, METRIC_PIXELS,
+             "mean squared error in the trimap's unknown region (0 in a frame without one), mean of the frames", MM,
+             METRIC_NO_UNKNOWN);
+MATTE_FRAMES(mm_grad, 2, mm_grad, TRIMAP, 1, METRIC_FILTERS, "rvm_grad_lr summed in the trimap's unknown region", MM,
+             METRIC_NO_UNKNOWN);
+MATTE_FRAMES(mm_conn_f64, 2, conn, TRIMAP, 1, METRIC_FILTERS, "conn_f64 summed in the trimap's unknown region", MM,
+             METRIC_NO_UNKNOWN);
+MATTE_FRAMES(tc_msad, 1, tc_msad, TRIMAP, 1, METRIC_PIXELS,
              "mean absolute error in the trimap's unknown region, mean of the frames", TCVOM, METRIC_NO_UNKNOWN);
-MATTE_FRAMES(tc_mse, tc_mse, TRIMAP, 1, METRIC_PIXELS,
+MATTE_FRAMES(tc_mse, 1, tc_mse, TRIMAP, 1, METRIC_PIXELS,
              "mean squared error in the trimap's unknown region, mean of the frames", TCVOM, METRIC_NO_UNKNOWN);
-MATTE_FRAMES(tc_ssda, tc_ssda, TRIMAP, 1, METRIC_PIXELS,
-             "root of the summed squared errors in the trimap's unknown region, mean of the frames", TCVOM, NULL);
+MATTE_FRAMES(tc_ssda, 2, tc_ssda, TRIMAP, 1, METRIC_PIXELS,
+             "root of the summed squared errors in the trimap's unknown region, mean of the frames", TCVOM,
+             METRIC_NO_UNKNOWN);
 MATTE_FRAMES(
-    dtssd_tcvom, dtssd_tcvom, TRIMAP, 2, METRIC_PIXELS,
+    dtssd_tcvom, 2, dtssd_tcvom, TRIMAP, 2, METRIC_PIXELS,
     "root of the summed squared errors of alpha's frame difference in the unknown region; the last frame counts "
     "as 0 in the mean, as in the source",
-    TCVOM, NULL);
+    TCVOM, METRIC_NO_UNKNOWN);
 MATTE_FRAMES(
-    messddt, messddt, TRIMAP, 2, METRIC_FLOWS,
+    messddt, 2, messddt, TRIMAP, 2, METRIC_FLOWS,
     "summed change of the squared error along the motion of the true alpha, in the unknown region; the last "
     "frame counts as 0 in the mean. Motion is Farneback's on the true alpha's 8-bit frames, to 1/100 px, valid "
     "everywhere",
-    TCVOM, NULL);
-MATTE_FRAMES(messddt_fix, messddt_fix, TRIMAP, 2, METRIC_FLOWS,
-             "messddt with the change of the error itself for that of its square", TCVOM, NULL);
+    TCVOM, METRIC_NO_UNKNOWN);
+MATTE_FRAMES(messddt_fix, 2, messddt_fix, TRIMAP, 2, METRIC_FLOWS,
+             "messddt with the change of the error itself for that of its square", TCVOM, METRIC_NO_UNKNOWN);
 
 #define FOREGROUND                                                                                                   \
-  .version = 1, .tier = 2, .cost = METRIC_PIXELS, .direction = METRIC_DOWN, .unit = "1", .lo = 0, .hi = 1000,        \
+  .version = 2, .tier = 2, .cost = METRIC_PIXELS, .direction = METRIC_DOWN, .unit = "1", .lo = 0, .hi = 1000,        \
   .plane = METRIC_RGB, .picture = METRIC_STRAIGHT, .needs = METRIC_NEEDS_ALPHA | METRIC_NEEDS_REFERENCE,             \
   .min_frames = 1, .citation = RVM, .reasons = (const char *const[]) {                                               \
     METRIC_NO_COLOUR, NULL                                                                                           \
@@ -347,13 +359,14 @@ const metric metric_rvm_fgr_mad = {
     .id = "rvm_fgr_mad",
     .help =
         "mean absolute error of the foreground colour times 1000, where both alphas are at least 8/255 and so have "
-        "one (the source: where the true alpha is above 0)",
+        "one (the source: where the true alpha is above 0), mean of the frames that have such pixels",
     .score = fgr_mad,
 };
 
 const metric metric_rvm_fgr_mse = {
     FOREGROUND,
     .id = "rvm_fgr_mse",
-    .help = "mean squared error of the foreground colour times 1000, where both alphas are at least 8/255",
+    .help = "mean squared error of the foreground colour times 1000, where both alphas are at least 8/255, mean of "
+            "the frames that have such pixels",
     .score = fgr_mse,
 };

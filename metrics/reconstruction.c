@@ -78,7 +78,7 @@ static int psnr_alpha(err *e, const metric_view *v, metric_value *out) {
 }
 
 static colour_error foreground(const metric_view *v) {
-  return rgba_colour_error(v->rgb, v->alpha, v->ref_rgb, v->ref_alpha, v->frames * pixels(v));
+  return rgba_colour_error(v->rgb, v->alpha, v->ref_rgb, v->ref_alpha, v->frames * pixels(v), COLOUR_LEAST_ALPHA);
 }
 
 static int psnr_straight(err *e, const metric_view *v, metric_value *out) {
@@ -123,7 +123,9 @@ static double channel(const frame_pair *f, const float *rgb, const float *alpha,
     x[k] = f->form == FORM_TRUNCATED_Y ? background_cut(p[k], alpha[i], ground[k])
                                        : composite(p, (double)alpha[i], ground, k);
   }
-  return 0.299 * x[0] + 0.587 * x[1] + 0.114 * x[2];
+  if (f->form != FORM_TRUNCATED_Y) return 0.299 * x[0] + 0.587 * x[1] + 0.114 * x[2];
+  /* pyiqa rounds the luma to a code; whole numbers keep its ties */
+  return rint((299 * rint(x[0] * 255) + 587 * rint(x[1] * 255) + 114 * rint(x[2] * 255)) / 1000) / 255;
 }
 
 static void fill(frame_pair *f, int c) {
@@ -253,10 +255,10 @@ static const metric_param ground_params[] = {
     {0},
 };
 
-#define RECON(NAME, SCORE, UNIT, LO, HI, COST, PARAMS, HELP, CITE, REASON)                                           \
+#define RECON(NAME, VERSION, SCORE, UNIT, LO, HI, COST, PARAMS, HELP, CITE, REASON)                                  \
   const metric metric_##NAME = {                                                                                     \
       .id = #NAME,                                                                                                   \
-      .version = 1,                                                                                                  \
+      .version = VERSION,                                                                                            \
       .tier = 2,                                                                                                     \
       .cost = COST,                                                                                                  \
       .direction = METRIC_UP,                                                                                        \
@@ -277,26 +279,27 @@ static const metric_param ground_params[] = {
 #define R1 "Wang et al. 2025, AlphaVAE, validation_pipeline, without its JPEG"
 #define WANG "Wang et al. 2004; scikit-image with gaussian_weights, sigma 1.5, population covariance"
 
-RECON(r2_psnr_mean, r2_mean, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
+RECON(r2_psnr_mean, 1, r2_mean, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
       "PSNR of the composites over nine backgrounds, in float, over the whole clip: mean of the backgrounds", R2,
       METRIC_IDENTICAL);
-RECON(r2_psnr_min, r2_min, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
+RECON(r2_psnr_min, 1, r2_min, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
       "the worst of the nine backgrounds of r2_psnr_mean", R2, METRIC_IDENTICAL);
-RECON(r2_psnr_max, r2_max, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
+RECON(r2_psnr_max, 1, r2_max, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
       "the best of the nine backgrounds of r2_psnr_mean", R2, METRIC_IDENTICAL);
-RECON(r2_psnr_pooled, r2_pooled, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
+RECON(r2_psnr_pooled, 1, r2_pooled, "dB", -INFINITY, INFINITY, METRIC_PIXELS, NULL,
       "PSNR of the mean squared error over the nine backgrounds", R2, METRIC_IDENTICAL);
-RECON(r1_psnr, r1_psnr, "dB", -INFINITY, 80, METRIC_PIXELS, NULL,
+RECON(r1_psnr, 1, r1_psnr, "dB", -INFINITY, 80, METRIC_PIXELS, NULL,
       "PSNR of composites cut (not rounded) to 8 bits, mean of frames and nine backgrounds; equal frames score 80",
       R1, NULL);
-RECON(r1_ssim, r1_ssim, "1", -1, 1, METRIC_FILTERS, NULL,
-      "SSIM of the luma of composites cut to 8 bits, negative contrast as 0, mean of frames and nine backgrounds", R1,
-      METRIC_TOO_SMALL);
-RECON(ssim_rgb, ssim_rgb, "1", -1, 1, METRIC_FILTERS, ground_params,
+RECON(r1_ssim, 2, r1_ssim, "1", -1, 1, METRIC_FILTERS, NULL,
+      "SSIM of the luma, rounded to 8 bits, of composites cut to 8 bits; negative contrast counts as 0; mean of "
+      "frames and nine backgrounds",
+      R1, METRIC_TOO_SMALL);
+RECON(ssim_rgb, 1, ssim_rgb, "1", -1, 1, METRIC_FILTERS, ground_params,
       "SSIM of the composite over one background, mean of R, G, B and of the frames", WANG, METRIC_TOO_SMALL);
-RECON(ssim_y, ssim_y, "1", -1, 1, METRIC_FILTERS, ground_params,
+RECON(ssim_y, 1, ssim_y, "1", -1, 1, METRIC_FILTERS, ground_params,
       "SSIM of the luma of the composite over one background, mean of the frames", WANG, METRIC_TOO_SMALL);
-RECON(ms_ssim, ms_ssim, "1", 0, 1, METRIC_FILTERS, ground_params,
+RECON(ms_ssim, 2, ms_ssim, "1", 0, 1, METRIC_FILTERS, ground_params,
       "five-scale SSIM of the luma of the composite over one background, mean of the frames; sides of at least 176",
       "Wang, Simoncelli, Bovik 2003", METRIC_TOO_SMALL);
 

@@ -57,13 +57,16 @@ int ssim_plane(err *e, const double *a, const double *b, int height, int width, 
   return OK;
 }
 
+/* Means of 2x2 pixels, in place; an odd side repeats its last row or column. */
 static void halve(double *x, int height, int width) {
-  int w = width / 2;
-  for (int y = 0; y < height / 2; y++)
+  int h = (height + 1) / 2, w = (width + 1) / 2;
+  for (int y = 0; y < h; y++) {
+    const double *p = x + 2 * (int64_t)y * width, *q = 2 * y + 1 < height ? p + width : p;
     for (int i = 0; i < w; i++) {
-      const double *p = x + 2 * (int64_t)y * width + 2 * i;
-      x[(int64_t)y * w + i] = (p[0] + p[1] + p[width] + p[width + 1]) / 4;
+      int a = 2 * i, b = a + 1 < width ? a + 1 : a;
+      x[(int64_t)y * w + i] = (p[a] + p[b] + q[a] + q[b]) / 4;
     }
+  }
 }
 
 int ssim_scales(err *e, double *a, double *b, int height, int width, double peak, double *out) {
@@ -75,7 +78,7 @@ int ssim_scales(err *e, double *a, double *b, int height, int width, double peak
     if (rc != OK) return rc;
     *out *= pow(fmax(0, k == 4 ? m.ssim : m.contrast), weight[k]);
     halve(a, height, width), halve(b, height, width);
-    height /= 2, width /= 2;
+    height = (height + 1) / 2, width = (width + 1) / 2;
   }
   return OK;
 }

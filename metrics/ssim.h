@@ -18,7 +18,8 @@ typedef struct ssim_mean {
  * (pyiqa). */
 int ssim_plane(err *e, const double *a, const double *b, int height, int width, double peak, int relu,
                ssim_mean *out) TD_MUST_CHECK;
-/* Five scales, halved by 2x2 averages, weights of Wang et al. 2003; a and b are overwritten. */
+/* Five scales with the weights of Wang et al. 2003, contrast below 0 counting as 0; a and b are overwritten. Halved
+ * as their msssim.m: 2x2 averages with a symmetric border, so an odd side rounds up. */
 int ssim_scales(err *e, double *a, double *b, int height, int width, double peak, double *out) TD_MUST_CHECK;
 
 #endif
