@@ -18,11 +18,13 @@ int validate_is_gate(const char *reason) {
 }
 
 validate_verdict validate_order(metric_direction d, const metric_value *v, int n) {
-  int gated = 0, tied = 0, wrong = 0;
-  if (v[0].reason) return VALIDATE_UNDEFINED;
+  int gated = 0, tied = 0, wrong = 0, first = 1;
+  int perfect = v[0].reason && !strcmp(v[0].reason, METRIC_IDENTICAL);
+  if (v[0].reason && !(perfect && d != METRIC_NONE)) return VALIDATE_UNDEFINED;
   if (d == METRIC_NONE)
     return v[n - 1].reason || fabs(v[n - 1].value - v[0].value) > MARGIN ? VALIDATE_ORDERED : VALIDATE_TIED;
-  for (int i = 1; i < n; i++) {
+  if (perfect && n > 1 && !v[1].reason) first = 2; /* any value is worse than an infinite ratio */
+  for (int i = first; i < n; i++) {
     if (v[i].reason && !validate_is_gate(v[i].reason)) return VALIDATE_UNDEFINED;
     double worse = d == METRIC_DOWN ? v[i].value - v[i - 1].value : v[i - 1].value - v[i].value;
     if (v[i].reason)

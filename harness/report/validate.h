@@ -58,7 +58,8 @@ typedef enum validate_verdict {
 
 /* A reason that says that the alpha itself is degenerate: empty, opaque, flat, without an edge or an inside. */
 int validate_is_gate(const char *reason);
-/* v[0]: the clean clip; n - 1 steps follow. A metric without a direction is ORDERED (moved) when the last step has
+/* v[0]: the clean clip, n - 1 steps follow. A clean clip that is METRIC_IDENTICAL to its reference has the best score
+ * there is; a step that is so is undefined. A metric without a direction is ORDERED (moved) when the last step has
  * another value than the clean clip or a reason, else TIED. */
 validate_verdict validate_order(metric_direction d, const metric_value *v, int n);
 

@@ -42,6 +42,13 @@ static void verdicts(void **state) {
   assert_int_equal(validate_order(METRIC_UP, no, 3), VALIDATE_UNDEFINED);
   assert_int_equal(validate_order(METRIC_NONE, back, 3), VALIDATE_ORDERED);
   assert_int_equal(validate_order(METRIC_NONE, gate, 3), VALIDATE_ORDERED);
+  metric_value best[] = {reason(METRIC_IDENTICAL), number(9), number(4)},
+               same[] = {reason(METRIC_IDENTICAL), reason(METRIC_IDENTICAL), number(4)};
+  assert_int_equal(validate_order(METRIC_UP, best, 3), VALIDATE_ORDERED);
+  assert_int_equal(validate_order(METRIC_DOWN, best, 3), VALIDATE_WRONG); /* its second step is better */
+  assert_int_equal(validate_order(METRIC_UP, best, 2), VALIDATE_ORDERED);
+  assert_int_equal(validate_order(METRIC_NONE, best, 3), VALIDATE_UNDEFINED);
+  assert_int_equal(validate_order(METRIC_UP, same, 3), VALIDATE_UNDEFINED);
   tie[2] = number(3);
   assert_int_equal(validate_order(METRIC_NONE, tie, 3), VALIDATE_TIED);
 }
