@@ -59,7 +59,8 @@ static void take_block(taker *t, const pass *p, block_acts *b) {
   b->mod2 = take(t, e, 6 * d, "modulation");
   b->h1 = take(t, r, d, "attention input");
   b->qkv = take(t, r, 3 * d, "q, k, v");
-  b->qk = take(t, r, 2 * d, "normalised q, k");
+  /* Only the backward pass needs q and k from before the norm. */
+  b->qk = p->acts->keep ? take(t, r, 2 * d, "normalised q, k") : view_cols(b->qkv, 0, 2 * d);
   b->o = take(t, r, d, "attention output");
   b->lse = take(t, p->m->cfg.heads, r, "log-sum-exp");
   b->y1 = take(t, r, d, "attention projection");
