@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "metrics/band.h"
 #include "metrics/metric.h"
 #include "metrics/plane.h"
 
@@ -42,34 +43,27 @@ static int highest(err *e, const metric_view *v, metric_value *out) {
   return metric_defined(out, (double)m, voxels(v));
 }
 
-/* Gathers alpha and luma away from alpha's edges; returns how many pixels. */
-static int64_t interior(const metric_view *v, unsigned char *band, double *scratch, double *x, double *y) {
-  int64_t n = (int64_t)v->height * v->width, k = 0;
-  for (int t = 0; t < v->frames; t++) {
-    plane_band(v->alpha + t * n, v->height, v->width, band, scratch);
-    for (int64_t i = 0; i < n; i++) {
-      if (band[i]) continue;
-      x[k] = (double)v->alpha[t * n + i];
-      y[k++] = plane_luma(v->rgb + 3 * (t * n + i));
-    }
+/* Gathers alpha and luma where band is 0; all pixels when band is NULL. Returns how many. */
+static int64_t gather(const metric_view *v, const unsigned char *band, double *x, double *y) {
+  int64_t k = 0;
+  for (int64_t i = 0; i < voxels(v); i++) {
+    if (band && band[i]) continue;
+    x[k] = (double)v->alpha[i];
+    y[k++] = plane_luma(v->rgb + 3 * i);
   }
   return k;
 }
 
 static int luma_corr(err *e, const metric_view *v, metric_value *out) {
   int rc = OK;
-  int64_t n = (int64_t)v->height * v->width, all = voxels(v);
-  unsigned char *band = NULL;
-  double *scratch = NULL, *x = NULL;
-  TRY(mem_new(e, n, 1, "alpha_luma_corr band", &band));
-  TRY(mem_new(e, plane_band_scratch(v->height, v->width), sizeof(double), "alpha_luma_corr band", &scratch));
-  TRY(mem_new(e, 2 * all, sizeof(double), "alpha_luma_corr", &x));
-  double *y = x + all;
-  int64_t k = interior(v, band, scratch, x, y);
-  if (k < 16) {
-    rc = metric_undefined(out, METRIC_NO_INTERIOR, k);
-    goto out;
-  }
+  const unsigned char *band;
+  double *x = NULL;
+  TRY(band_of(e, v, &band));
+  TRY(mem_new(e, 2 * voxels(v), sizeof(double), "alpha_luma_corr", &x));
+  double *y = x + voxels(v);
+  int64_t k = gather(v, band, x, y);
+  /* The copy of a textured picture is all edges. */
+  if (10 * k < voxels(v)) k = gather(v, NULL, x, y);
   moments a = plane_moments(x, k), m = plane_moments(y, k);
   if (a.sd <= 1e-6 || m.sd <= 1e-6) {
     rc = metric_undefined(out, a.sd <= 1e-6 ? METRIC_FLAT_ALPHA : METRIC_FLAT_RGB, k);
@@ -77,7 +71,7 @@ static int luma_corr(err *e, const metric_view *v, metric_value *out) {
     rc = metric_defined(out, plane_corr(x, a, y, m, k), k);
   }
 out:
-  free(band), free(scratch), free(x);
+  free(x);
   return rc;
 }
 
@@ -144,7 +138,7 @@ const metric metric_alpha_max = {
 
 const metric metric_alpha_luma_corr = {
     .id = "alpha_luma_corr",
-    .version = 1,
+    .version = 2,
     .tier = 0,
     .cost = METRIC_PIXELS,
     .direction = METRIC_NONE,
@@ -155,11 +149,11 @@ const metric metric_alpha_luma_corr = {
     .picture = METRIC_DECODED,
     .needs = METRIC_NEEDS_ALPHA,
     .min_frames = 1,
-    .help =
-        "Pearson correlation of alpha and luma away from alpha's edges; near 1 the matte is a copy of the picture's "
-        "brightness, and alignment scores mean nothing",
+    .help = "Pearson correlation of alpha and luma away from alpha's edges, or of all pixels when under a tenth is "
+            "left; near 1 the matte is a copy of the picture's "
+            "brightness, and alignment scores mean nothing",
     .citation = "own definition",
-    .reasons = (const char *const[]){METRIC_FLAT_ALPHA, METRIC_FLAT_RGB, METRIC_NO_INTERIOR, NULL},
+    .reasons = (const char *const[]){METRIC_FLAT_ALPHA, METRIC_FLAT_RGB, NULL},
     .score = luma_corr,
 };
 

@@ -2,11 +2,12 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+#include "metrics/band.h"
 #include "metrics/flow.h"
 #include "metrics/metric.h"
-#include "metrics/plane.h"
 
 static double length(double u, double v) {
   return sqrt(u * u + v * v);
@@ -95,20 +96,15 @@ static int mask_rel(err *e, const metric_view *v, metric_value *out) {
 /* Over the band of the tested alpha in the first frame of each pair, on stretched streams. */
 static int banded(err *e, const metric_view *v, flow_band *b) {
   int rc = OK;
-  int64_t n = (int64_t)v->height * v->width, pixels = 0;
+  int64_t n = (int64_t)(v->frames - 1) * v->height * v->width;
+  const unsigned char *band;
   flows f;
-  unsigned char *band = NULL;
-  double *scratch = NULL;
   *b = (flow_band){0};
-  TRY(mem_new(e, (v->frames - 1) * n, 1, "flow band", &band));
-  TRY(mem_new(e, plane_band_scratch(v->height, v->width), sizeof(double), "flow band", &scratch));
-  for (int t = 0; t < v->frames - 1; t++)
-    pixels += plane_band(v->alpha + t * n, v->height, v->width, band + t * n, scratch);
-  if (!pixels) goto out; /* no flow needed */
+  TRY(band_of(e, v, &band));
+  if (!memchr(band, 1, (size_t)n)) goto out; /* no flow needed */
   TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
   *b = flow_diff_band(f.rgb, f.alpha, band, f.n);
 out:
-  free(band), free(scratch);
   return rc;
 }
 
@@ -149,6 +145,75 @@ static int band_logmag(err *e, const metric_view *v, metric_value *out) {
   flow_band b;
   int rc = banded(e, v, &b);
   return rc == OK ? band_ratio(&b, b.logmag, out) : rc;
+}
+
+enum { LAG = 4, LAGS = 2 * LAG + 1 };
+
+/* Relative distance of the picture's flow at t and alpha's at t + k for k in [-LAG, LAG]; NaN where undefined. The
+ * lag is the k with the smallest, ties to the smaller |k|, then to the smaller k. */
+typedef struct lag_costs {
+  double cost[LAGS];
+  int best;   /* index into cost, -1 when all are undefined */
+  int banded; /* a band was met */
+  int64_t pixels;
+} lag_costs;
+
+static int lag(err *e, const metric_view *v, lag_costs *out) {
+  int rc = OK, pairs = v->frames - 1;
+  int64_t n = (int64_t)v->height * v->width;
+  const unsigned char *band;
+  flows f;
+  *out = (lag_costs){.best = -1};
+  TRY(band_of(e, v, &band));
+  TRY(both_flows(e, v, FLOW_LUMA_STRETCHED, FLOW_ALPHA_STRETCHED, &f));
+#pragma omp parallel for num_threads(v->threads) schedule(dynamic)
+  for (int i = 0; i < LAGS; i++) {
+    int k = i - LAG, t0 = k < 0 ? -k : 0, t1 = k > 0 ? pairs - k : pairs;
+    flow_band b = {0};
+    if (t1 > t0)
+      b = flow_diff_band(f.rgb + 2 * t0 * n, f.alpha + 2 * (t0 + k) * n, band + (t0 + k) * n, (t1 - t0) * n);
+    out->cost[i] = b.pixels && !b.still ? b.rel : NAN;
+    if (k == 0) out->banded = b.pixels > 0, out->pixels = b.pixels;
+  }
+  for (int d = 0; d <= LAG; d++)
+    for (int side = -1; side <= 1; side += 2) {
+      int i = LAG + side * d;
+      if (!isnan(out->cost[i]) && (out->best < 0 || out->cost[i] < out->cost[out->best])) out->best = i;
+    }
+out:
+  return rc;
+}
+
+static int lag_undefined(const lag_costs *l, metric_value *out) {
+  return metric_undefined(out, l->banded ? METRIC_STATIC : METRIC_NO_BAND, l->pixels);
+}
+
+static int alpha_lag(err *e, const metric_view *v, metric_value *out) {
+  lag_costs l;
+  int rc = lag(e, v, &l);
+  if (rc != OK) return rc;
+  return l.best < 0 ? lag_undefined(&l, out) : metric_defined(out, l.best - LAG, l.pixels);
+}
+
+static int abs_lag(err *e, const metric_view *v, metric_value *out) {
+  lag_costs l;
+  int rc = lag(e, v, &l);
+  if (rc != OK) return rc;
+  return l.best < 0 ? lag_undefined(&l, out) : metric_defined(out, abs(l.best - LAG), l.pixels);
+}
+
+/* The nearer of the two neighbouring costs over the smallest. */
+static int lag_contrast(err *e, const metric_view *v, metric_value *out) {
+  lag_costs l;
+  int rc = lag(e, v, &l);
+  if (rc != OK) return rc;
+  if (l.best < 0) return lag_undefined(&l, out);
+  double beside = INFINITY, best = l.cost[l.best];
+  if (l.best > 0 && !isnan(l.cost[l.best - 1])) beside = l.cost[l.best - 1];
+  if (l.best < LAGS - 1 && !isnan(l.cost[l.best + 1])) beside = fmin(beside, l.cost[l.best + 1]);
+  if (isinf(beside)) return metric_undefined(out, METRIC_TOO_FEW_FRAMES, l.pixels);
+  if (best <= 0) return metric_undefined(out, METRIC_IDENTICAL, l.pixels);
+  return metric_defined(out, beside / best, l.pixels);
 }
 
 #define FLOW_DIFF                                                                                                    \
@@ -276,4 +341,51 @@ const metric metric_fd_band_rgb = {
     .citation = CITE_FARNEBACK,
     .reasons = (const char *const[]){METRIC_NO_BAND, NULL},
     .score = band_rgb,
+};
+
+const metric metric_alpha_lag = {
+    FLOW_DIFF,
+    .id = "alpha_lag",
+    .direction = METRIC_NONE,
+    .unit = "frames",
+    .lo = -LAG,
+    .hi = LAG,
+    .picture = METRIC_DECODED,
+    .help =
+        "frames by which alpha trails the picture: the shift with the smallest fd_band_rel, within 4 frames. Needs "
+        "motion that changes over time: under steady or periodic motion it is arbitrary, see alpha_lag_contrast",
+    .citation = "own definition",
+    .reasons = (const char *const[]){METRIC_NO_BAND, METRIC_STATIC, NULL},
+    .score = alpha_lag,
+};
+
+const metric metric_abs_lag = {
+    FLOW_DIFF,
+    .id = "abs_lag",
+    .direction = METRIC_DOWN,
+    .unit = "frames",
+    .lo = 0,
+    .hi = LAG,
+    .picture = METRIC_DECODED,
+    .gain_ok = 1,
+    .help = "size of alpha_lag",
+    .citation = "own definition",
+    .reasons = (const char *const[]){METRIC_NO_BAND, METRIC_STATIC, NULL},
+    .score = abs_lag,
+};
+
+const metric metric_alpha_lag_contrast = {
+    FLOW_DIFF,
+    .id = "alpha_lag_contrast",
+    .direction = METRIC_NONE,
+    .unit = "1",
+    .lo = 0,
+    .hi = INFINITY,
+    .picture = METRIC_DECODED,
+    .help =
+        "fd_band_rel one frame beside alpha_lag, the smaller side, over its minimum: under about 2 the lag is not "
+        "identified",
+    .citation = "own definition",
+    .reasons = (const char *const[]){METRIC_NO_BAND, METRIC_STATIC, METRIC_IDENTICAL, NULL},
+    .score = lag_contrast,
 };

@@ -30,6 +30,7 @@ typedef enum metric_picture {
   METRIC_DECODED,       /* the generated picture with its own background, not multiplied by alpha */
   METRIC_PREMULTIPLIED, /* alpha times colour: circular for alignment, kept to compare with papers */
   METRIC_STRAIGHT,      /* foreground colour, zero where alpha < 8/255 leaves it undefined */
+  METRIC_SHOWN,         /* decoded where there is such a picture, else premultiplied: what is seen over black */
 } metric_picture;
 
 /* What one clip costs, by its dearest step. */
@@ -74,8 +75,16 @@ enum {
 #define METRIC_STATIC_BASE "static_base"
 #define METRIC_NO_BAND "no_band"
 #define METRIC_NO_MASK "no_mask"
-#define METRIC_NO_INTERIOR "no_interior"
+#define METRIC_NO_GROUND "no_ground"
+#define METRIC_NO_UNKNOWN "no_unknown"
+#define METRIC_TOO_SMALL "too_small"
+#define METRIC_NO_COLOUR "no_colour"
 #define METRIC_IDENTICAL "identical"
+#define METRIC_TOO_FEW_CLIPS "too_few_clips"
+#define METRIC_TOO_SMALL "too_small"
+#define METRIC_SIZES_DIFFER "sizes_differ"
+#define METRIC_PICTURES_DIFFER "pictures_differ"
+#define METRIC_NO_FEATURES "no_features"
 
 typedef struct metric_reason {
   const char *code, *help;

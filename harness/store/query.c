@@ -55,6 +55,9 @@ void store_studies_free(store_studies *l) {
 void store_cells_free(store_cells *l) {
   drop(l);
 }
+void store_inputs_free(store_inputs *l) {
+  drop(l);
+}
 void store_artifacts_free(store_artifacts *l) {
   drop(l);
 }
@@ -160,7 +163,7 @@ out:
 #define CELL_COLUMNS                                                                                                 \
   "c.key, c.spec_json, c.lease_owner, c.stage, c.state, c.tries, c.max_tries, c.lease_until_ms, c.done_attempt_id,"  \
   " s.name, sc.variant, sc.prompt_id, sc.axes_json, sc.train_seed, sc.sample_seed, a.fail_class, a.fail_msg,"        \
-  " a.log_path, a.n"
+  " a.log_path, a.n, EXISTS(SELECT 1 FROM cell_input i WHERE i.key=c.key AND i.role='scorer')"
 /* ?1 is the study to prefer, or 0 */
 #define CELL_JOINS                                                                                                   \
   " LEFT JOIN study_cell sc ON sc.key=c.key AND sc.study_id=(SELECT study_id FROM study_cell z WHERE z.key=c.key"    \
@@ -186,9 +189,10 @@ static int fill_cell(stmt *q, err *e, store_pool *p, void *row) {
   r->train_seed = stmt_i64(q, 13, SEED_NONE);
   r->sample_seed = stmt_i64(q, 14, SEED_NONE);
   r->attempts = stmt_i64(q, 18, 0);
-  if (sqlite3_column_count(q->p) > 19) {
-    r->depth = (int)stmt_i64(q, 19, 0);
-    TRY(pool_keep(p, e, stmt_str(q, 20), &r->role));
+  r->by_scorer = (int)stmt_i64(q, 19, 0);
+  if (sqlite3_column_count(q->p) > 20) {
+    r->depth = (int)stmt_i64(q, 20, 0);
+    TRY(pool_keep(p, e, stmt_str(q, 21), &r->role));
   }
 out:
   return rc;
@@ -256,6 +260,28 @@ int store_lineage(store *s, err *e, const char *key, int down, store_cells *out)
   stmt_int(&q, 0);
   stmt_text(&q, key);
   TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
+out:
+  return rc;
+}
+
+static int fill_input(stmt *q, err *e, store_pool *p, void *row) {
+  store_input_row *r = row;
+  int rc = OK;
+  (void)e;
+  TRY(pool_col(p, q, 0, &r->role));
+  TRY(pool_col(p, q, 1, &r->key));
+  TRY(pool_col(p, q, 2, &r->sha256));
+out:
+  return rc;
+}
+
+int store_input_list(store *s, err *e, const char *key, store_inputs *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_inputs){0};
+  TRY(stmt_open(&q, s, e, "SELECT role, input_key, input_sha256 FROM cell_input WHERE key=? ORDER BY role"));
+  stmt_text(&q, key);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_input));
 out:
   return rc;
 }

@@ -38,7 +38,8 @@ typedef struct store_cell_row {
   /* from the last attempt */
   const char *fail_class, *fail_msg, *log_path;
   int64_t attempts;
-  int depth; /* lineage: 0 the cell, 1 its inputs (or dependants)...; role is how it was reached */
+  int by_scorer; /* a score that an external scorer answers */
+  int depth;     /* lineage: 0 the cell, 1 its inputs (or dependants)...; role is how it was reached */
   const char *role;
 } store_cell_row;
 typedef struct store_cells {
@@ -53,6 +54,18 @@ int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_
 /* Everything the cell was made from (down = 0), or everything made from it (down = 1), nearest first. */
 int store_lineage(store *s, err *e, const char *key, int down, store_cells *out) TD_MUST_CHECK;
 void store_cells_free(store_cells *l);
+
+typedef struct store_input_row {
+  const char *role, *key, *sha256; /* a cell's key, or the hash of a file; the other is NULL */
+} store_input_row;
+typedef struct store_inputs {
+  store_input_row *at;
+  int64_t n;
+  store_pool *pool;
+} store_inputs;
+/* What a cell reads, by role. One cell may have several roles, which store_lineage does not show. */
+int store_input_list(store *s, err *e, const char *key, store_inputs *out) TD_MUST_CHECK;
+void store_inputs_free(store_inputs *l);
 
 typedef struct store_artifact_row {
   const char *role, *kind, *sha256, *media_json;

@@ -226,8 +226,8 @@ static void rgb_and_alpha_closed_forms(void **state) {
   expect("alpha_soft_frac", &in, 3.0 / 8);
   expect("alpha_min", &in, 0);
   expect("alpha_max", &in, 1);
-  expect("opacity_flicker", &in, 0); /* two points lie on a line */
-  expect_reason("alpha_luma_corr", &in, METRIC_NO_INTERIOR);
+  expect("opacity_flicker", &in, 0);                                /* two points lie on a line */
+  expect("alpha_luma_corr", &in, 0.01 / (0.1 * sqrt(1.31375 / 8))); /* edges fill the frame: over all pixels */
   in.base = NULL;
   expect_reason("rgb_rmse_base", &in, METRIC_NO_BASE);
   clip_free(&c), clip_free(&b);
@@ -289,7 +289,8 @@ static void gains_subtract(void **state) {
     assert_true(!gain[i].reason && !gain[i - 1].reason && !swapped[i].reason);
     assert_true(gain[i].value == gain[i - 1].value - swapped[i].value);
     double sign = all[i].metric->direction == METRIC_UP ? 1 : -1;
-    if (strncmp(all[i].metric->id, "fd_", 3) && sign * gain[i].value < 0.01)
+    if (!strncmp(all[i].metric->id, "boundary_", 9)) continue; /* this picture is nowhere black */
+    if (all[i].metric->cost != METRIC_FLOWS && sign * gain[i].value < 0.01)
       fail_msg("%s gains %g", all[i].metric->id, gain[i].value);
     checked++;
   }

@@ -266,12 +266,24 @@ enum {
   LOWEST,
   HIGHEST,
   OPACITY,
+  LAG,
+  ABS_LAG,
+  EDGE_CORR,
+  EDGE_COS,
+  BOUNDARY_F,
+  BOUNDARY_IOU,
+  WARP_R,
+  WARP_E,
+  FLICKER,
+  COMPONENTS,
+  HOLES,
   IDS
 };
-static const char *const ids[IDS] = {"fd_full",        "fd_mask",         "fd_mask_rel",    "fd_band_px",
-                                     "fd_band_rel",    "fd_band_cos",     "fd_band_logmag", "fd_band_rgb",
-                                     "alpha_coverage", "alpha_soft_frac", "alpha_min",      "alpha_max",
-                                     "opacity_flicker"};
+static const char *const ids[IDS] = {
+    "fd_full",         "fd_mask",      "fd_mask_rel",    "fd_band_px",      "fd_band_rel",      "fd_band_cos",
+    "fd_band_logmag",  "fd_band_rgb",  "alpha_coverage", "alpha_soft_frac", "alpha_min",        "alpha_max",
+    "opacity_flicker", "alpha_lag",    "abs_lag",        "edge_corr",       "edge_cos",         "boundary_f",
+    "boundary_iou",    "alpha_warp_R", "alpha_warp_E",   "flicker_vbench",  "alpha_components", "alpha_hole_frac"};
 
 /* NULL in the golden must be a reason here; else relative to max(1e-3, |want|) as the goldens' own comparison. */
 static void close_to(const json *v, const char *id, metric_value got, double want, double tol, double *worst) {
@@ -283,6 +295,15 @@ static void close_to(const json *v, const char *id, metric_value got, double wan
   double rel = fabs(got.value - want) / fmax(1e-3, fabs(want));
   if (rel > *worst) *worst = rel;
   if (rel > tol) fail_msg("%s %s: %.9g, expected %.9g", v->key, id, got.value, want);
+}
+
+/* Mean of the numbers of a list; NaN without any. */
+static double mean_of(const json *object, const char *key) {
+  double sum = 0;
+  int n = 0;
+  for (const json *i = json_get(object, key)->child; i; i = i->next)
+    if (i->type == JSON_NUMBER) sum += i->num, n++;
+  return n ? sum / n : NAN;
 }
 
 static void compare_variant(const json *v, const metric_value got[IDS], double *worst) {
@@ -301,6 +322,19 @@ static void compare_variant(const json *v, const metric_value got[IDS], double *
   close_to(v, ids[LOWEST], got[LOWEST], num(s, "min") / 255, 1e-6, &none);
   close_to(v, ids[HIGHEST], got[HIGHEST], num(s, "max") / 255, 1e-6, &none);
   close_to(v, ids[OPACITY], got[OPACITY], num(s, "opacity_flicker"), 1e-5, &none);
+  const json *w = json_get(v, "alpha_warp");
+  double late = num(v, "lag");
+  close_to(v, ids[LAG], got[LAG], late, 1e-9, &none);
+  close_to(v, ids[ABS_LAG], got[ABS_LAG], fabs(late), 1e-9, &none);
+  close_to(v, ids[EDGE_CORR], got[EDGE_CORR], num(v, "edge_corr"), 1e-5, &none);
+  close_to(v, ids[EDGE_COS], got[EDGE_COS], num(v, "edge_cos"), 1e-5, &none);
+  close_to(v, ids[BOUNDARY_F], got[BOUNDARY_F], num(v, "boundary_f"), 1e-7, &none);
+  close_to(v, ids[BOUNDARY_IOU], got[BOUNDARY_IOU], num(v, "boundary_iou"), 1e-7, &none);
+  close_to(v, ids[WARP_R], got[WARP_R], num(w, "R"), 1e-3, worst);
+  close_to(v, ids[WARP_E], got[WARP_E], num(w, "E"), 1e-3, worst);
+  close_to(v, ids[FLICKER], got[FLICKER], num(v, "flicker_vbench_alpha"), 1e-7, &none);
+  close_to(v, ids[COMPONENTS], got[COMPONENTS], mean_of(s, "components"), 1e-9, &none);
+  close_to(v, ids[HOLES], got[HOLES], mean_of(s, "hole_frac"), 1e-9, &none);
 }
 
 static void score_all(const clip *c, metric_value got[IDS]) {
@@ -312,6 +346,29 @@ static void score_all(const clip *c, metric_value got[IDS]) {
   }
   assert_int_equal(metric_score(&e, r, IDS, &(metric_input){.clip = c}, got), OK);
   for (int i = 0; i < IDS; i++) assert_true(isfinite(got[i].value));
+}
+
+/* What does not depend on alpha: warping error, flicker and motion of the picture over black. */
+static void compare_picture(const json *clip_info, clip *p) {
+  static const struct {
+    const char *key;
+    double fps;
+  } rate[] = {{"dynamic_4fps", 4}, {"dynamic_8fps", 8}, {"dynamic_24fps", 24}};
+  const json *want = json_get(clip_info, "clip");
+  double worst = 0;
+  p->colour = CLIP_PREMULTIPLIED; /* by the true alpha, which it has */
+  close_to(clip_info, "rgb_warp_error", score("rgb_warp_error", p), num(want, "rgb_warp_error"), 1e-3, &worst);
+  close_to(clip_info, "rgb_warp_error:sum=1", score("rgb_warp_error:sum=1", p), 3 * num(want, "rgb_warp_error"), 1e-3,
+           &worst);
+  close_to(clip_info, "flicker", score("flicker_vbench_rgb", p), num(want, "flicker_vbench_rgb"), 1e-7, &worst);
+  close_to(clip_info, "mean_flow", score("mean_flow", p), num(want, "mean_flow"), 1e-3, &worst);
+  for (size_t i = 0; i < sizeof rate / sizeof rate[0]; i++) {
+    const json *moves = json_get(json_get(want, rate[i].key), "moves");
+    p->fps = rate[i].fps;
+    metric_value v = score("dynamic_degree_fb", p);
+    assert_true(!v.reason && v.value == moves->num);
+  }
+  p->fps = 0, p->colour = CLIP_DECODED;
 }
 
 static void flow_scores_match(void **state) {
@@ -335,6 +392,7 @@ static void flow_scores_match(void **state) {
         set_alpha(&p, a);
         score_all(&p, got);
         compare_variant(v, got, &worst);
+        if (!strcmp(v->key, "aligned")) compare_picture(c, &p);
         scored++;
       }
       clip_free(&p), free(a), free(s.rgba);

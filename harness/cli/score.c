@@ -1,0 +1,411 @@
+/* tandem score: the metrics of clips made by any program, without a study. */
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "cli/grid.h"
+#include "cli/progress.h"
+#include "cli/requests.h"
+#include "cli/score_clips.h"
+#include "cli/score_sets.h"
+#include "cli/verbs.h"
+#include "metrics/describe.h"
+#include "run/host.h"
+
+typedef struct score_args {
+  const char *rgb, *alpha, *beside[SCORE_ROLES];
+  cli_list metrics, sets;
+  const char *tiers, *features, *against_features;
+  int colour, premultiplied, circular, csv;
+} score_args;
+
+static const char *const colours[] = {"auto", "decoded", "straight", "premultiplied", NULL};
+
+#define AT(member) offsetof(score_args, member)
+static const cli_option options[] = {
+    {.name = "rgb",
+     .kind = CLI_TEXT,
+     .offset = AT(rgb),
+     .value = "PATH",
+     .help = "picture for --alpha, file or folder"},
+    {.name = "alpha",
+     .kind = CLI_TEXT,
+     .offset = AT(alpha),
+     .value = "PATH",
+     .help = "alpha for --rgb: that file's alpha, or its luma when it has none"},
+    {.name = "premultiplied",
+     .kind = CLI_FLAG,
+     .offset = AT(premultiplied),
+     .help = "the same as --colour premultiplied"},
+    {.name = "colour",
+     .kind = CLI_CHOICE,
+     .offset = AT(colour),
+     .choices = colours,
+     .initial = "auto",
+     .help =
+         "what RGB means in files that do not say; auto: straight with alpha, else decoded; with --alpha decoded"},
+    {.name = "against",
+     .kind = CLI_TEXT,
+     .offset = AT(beside[SCORE_BASE]),
+     .value = "PATH",
+     .help = "clips of the base model, paired by file name"},
+    {.name = "truth",
+     .kind = CLI_TEXT,
+     .offset = AT(beside[SCORE_TRUTH]),
+     .value = "PATH",
+     .help = "RGBA clips that these should have been, paired by file name"},
+    {.name = "trimap",
+     .kind = CLI_TEXT,
+     .offset = AT(beside[SCORE_TRIMAP]),
+     .value = "PATH",
+     .help = "trimaps (black, white, else unknown), paired by file name"},
+    {.name = "partner",
+     .kind = CLI_TEXT,
+     .offset = AT(beside[SCORE_PARTNER]),
+     .value = "PATH",
+     .help = "clips of the same prompts with another seed, for gains, paired by file name"},
+    {.name = "metric",
+     .kind = CLI_TEXTS,
+     .offset = AT(metrics),
+     .value = "ID,...",
+     .help = "these metrics; default: those of --tier whose inputs are given"},
+    {.name = "set",
+     .kind = CLI_TEXTS,
+     .offset = AT(sets),
+     .value = "ID,...",
+     .help = "scores of all clips as a set against all clips of --against (or of two feature files)"},
+    {.name = "features",
+     .kind = CLI_TEXT,
+     .offset = AT(features),
+     .value = "FILE",
+     .help = "features of a set instead of clips: .npy, .npz or .safetensors"},
+    {.name = "against-features",
+     .kind = CLI_TEXT,
+     .offset = AT(against_features),
+     .value = "FILE",
+     .help = "those of the set it is compared with"},
+    {.name = "tier",
+     .kind = CLI_TEXT,
+     .offset = AT(tiers),
+     .value = "N,...",
+     .help = "tiers to score: 0 gate, 1 primary, 2 with reference data (default 0,1, and 2 with --truth)"},
+    {.name = "circular",
+     .kind = CLI_FLAG,
+     .offset = AT(circular),
+     .help = "where a file has no decoded picture, score on the premultiplied one and mark it"},
+    {.name = "csv", .kind = CLI_FLAG, .offset = AT(csv), .help = "comma-separated values, every digit"},
+    {.name = NULL},
+};
+
+/* --- what to score --- */
+
+/* The tiers asked for, as bits. */
+static int tiers_of(err *e, const char *list, int truth, unsigned *out) {
+  *out = truth ? 7 : 3;
+  if (!list) return OK;
+  *out = 0;
+  for (const char *s = list; *s; s++) {
+    if (*s < '0' || *s > '2' || (s[1] && s[1] != ','))
+      return err_set(e, E_ARG, "--tier %s: tiers are 0, 1 and 2, with commas between", list);
+    *out |= 1u << (*s - '0');
+    s += s[1] == ',';
+  }
+  return OK;
+}
+
+/* Metrics of the tiers whose inputs the command line gives. */
+static int by_tier(err *e, const score_args *a, requests *out) {
+  int rc = OK;
+  unsigned tiers, lacking = METRIC_NEEDS_BASE_TRUTH;
+  metric_request r;
+  TRY(tiers_of(e, a->tiers, a->beside[SCORE_TRUTH] != NULL, &tiers));
+  if (!a->beside[SCORE_TRUTH]) lacking |= METRIC_NEEDS_TRUTH | METRIC_NEEDS_REFERENCE;
+  if (!a->beside[SCORE_BASE]) lacking |= METRIC_NEEDS_BASE;
+  if (!a->beside[SCORE_TRIMAP]) lacking |= METRIC_NEEDS_TRIMAP;
+  for (const metric *const *m = metric_list(); *m; m++) {
+    if (!(tiers & 1u << (*m)->tier) || ((*m)->needs & lacking)) continue;
+    TRY(metric_parse(e, (*m)->id, &r));
+    TRY(requests_add(e, out, &r));
+  }
+out:
+  return rc;
+}
+
+/* --- one clip --- */
+
+typedef struct scoring {
+  cli *c;
+  const score_args *args;
+  score_jobs jobs;
+  requests list;
+  int outer, inner;    /* clips at once, threads of each */
+  text *out;           /* of every clip, until it is printed */
+  unsigned char *done; /* 1 scored, 2 could not be read */
+  int64_t printed, finished, failed;
+  text whole; /* for -o */
+  int rc;     /* of printing */
+  progress bar;
+} scoring;
+
+static const char *const csv_head = "clip,metric,id,version,value,reason,n,unit,direction,picture,circular\n";
+
+static void csv_text(text *t, const char *s) {
+  if (!strpbrk(s, ",\"\r\n")) {
+    text_add(t, s);
+    return;
+  }
+  text_add(t, "\"");
+  for (; *s; s++) text_addf(t, "%s%c", *s == '"' ? "\"" : "", *s);
+  text_add(t, "\"");
+}
+
+static void row_json(const char *clip_name, const metric_request *r, const metric_value *v, text *t) {
+  char name[METRIC_TEXT];
+  metric_print(r, name);
+  text_add(t, "{\"clip\":");
+  cli_add_string(t, clip_name);
+  text_add(t, ",\"metric\":");
+  cli_add_string(t, name);
+  text_addf(t, ",\"id\":\"%s%s\",\"version\":%d,\"value\":", r->metric->id, r->gain ? "_gain" : "",
+            r->metric->version);
+  if (v->reason)
+    text_addf(t, "null,\"reason\":\"%s\"", v->reason);
+  else
+    text_add_number(t, v->value), text_add(t, ",\"reason\":null");
+  text_addf(t, ",\"n\":%lld,\"unit\":\"%s\",\"direction\":\"%s\",\"picture\":\"%s\",\"circular\":%s}\n",
+            (long long)v->support, r->metric->unit, metric_direction_name(r->metric->direction),
+            metric_picture_name(r->picture), v->circular ? "true" : "false");
+}
+
+static void row_csv(const char *clip_name, const metric_request *r, const metric_value *v, text *t) {
+  char name[METRIC_TEXT];
+  metric_print(r, name);
+  csv_text(t, clip_name);
+  text_add(t, ",");
+  csv_text(t, name);
+  text_addf(t, ",%s%s,%d,", r->metric->id, r->gain ? "_gain" : "", r->metric->version);
+  if (!v->reason) text_add_number(t, v->value);
+  text_addf(t, ",%s,%lld,%s,%s,%s,%d\n", v->reason ? v->reason : "", (long long)v->support, r->metric->unit,
+            metric_direction_name(r->metric->direction), metric_picture_name(r->picture), v->circular);
+}
+
+static void rows_grid(const score_job *j, const metric_request *list, const metric_value *v, int64_t n, text *t) {
+  grid g = {.cols = 6};
+  static const char *const head[] = {"METRIC", "VALUE", "UNIT", "BETTER", "N", "NOTE"};
+  text_addf(t, "%s\n", j->name);
+  for (int i = 0; i < 6; i++) grid_add_text(&g, head[i]);
+  for (int64_t i = 0; i < n; i++) {
+    char name[METRIC_TEXT];
+    metric_print(&list[i], name);
+    metric_direction d = list[i].metric->direction;
+    grid_add_text(&g, name);
+    if (v[i].reason)
+      grid_add_text(&g, "-");
+    else
+      grid_add(&g, "%.6g", v[i].value);
+    grid_add_text(&g, list[i].metric->unit);
+    grid_add_text(&g, d == METRIC_NONE ? "-" : metric_direction_name(d));
+    grid_add(&g, "%lld", (long long)v[i].support);
+    grid_add_text(&g, v[i].reason ? v[i].reason : v[i].circular ? "circular" : "");
+  }
+  grid_print(&g, t);
+  if (g.failed) t->failed = 1;
+  grid_free(&g);
+  text_add(t, "\n");
+}
+
+/* What --circular makes of a request for a clip without a decoded picture. */
+static metric_request effective(const scoring *s, metric_request r, const clip *c) {
+  const metric *m = r.metric;
+  if (s->args->circular && c->colour != CLIP_DECODED && m->plane == METRIC_JOINT && m->picture == METRIC_DECODED &&
+      !r.gain)
+    r.picture = METRIC_PREMULTIPLIED;
+  return r;
+}
+
+static int score_one(scoring *s, int64_t i, err *e) {
+  int rc = OK;
+  const score_job *j = &s->jobs.at[i];
+  int stated = s->args->premultiplied ? 1 + CLIP_PREMULTIPLIED : s->args->colour;
+  score_clips clips = {0};
+  metric_request *list = NULL;
+  metric_value *v = NULL;
+  TRY(score_clips_read(e, j, stated, &clips));
+  TRY(mem_new(e, s->list.n, sizeof *list, "metrics", &list));
+  TRY(mem_new(e, s->list.n, sizeof *v, "scores", &v));
+  for (int64_t k = 0; k < s->list.n; k++) list[k] = effective(s, s->list.at[k], &clips.own);
+  clips.in.threads = s->inner;
+  TRY(metric_score(e, list, s->list.n, &clips.in, v));
+  if (!s->c->json && !s->args->csv) rows_grid(j, list, v, s->list.n, &s->out[i]);
+  for (int64_t k = 0; k < s->list.n; k++) {
+    if (s->c->json) row_json(j->name, &list[k], &v[k], &s->out[i]);
+    if (s->args->csv) row_csv(j->name, &list[k], &v[k], &s->out[i]);
+  }
+  rc = text_ok(&s->out[i], e);
+out:
+  score_clips_free(&clips);
+  free(list), free(v);
+  return rc;
+}
+
+/* --- all clips --- */
+
+/* Prints what is done, in the order of the clips. One thread at a time. */
+static void settle(scoring *s, int64_t i, int rc, const err *e) {
+  s->done[i] = rc == OK ? 1 : 2;
+  s->finished++;
+  if (rc != OK) {
+    s->failed++;
+    progress_close(&s->bar);
+    cli_warn("%s: %s", s->jobs.at[i].name, e->text);
+  }
+  for (; s->printed < s->jobs.n && s->done[s->printed]; s->printed++) {
+    text *t = &s->out[s->printed];
+    if (s->rc == OK && t->n) {
+      if (s->c->output)
+        text_addn(&s->whole, t->p, t->n);
+      else
+        s->rc = cli_write(s->c, t->p, t->n);
+    }
+    text_free(t);
+  }
+  char detail[32];
+  snprintf(detail, sizeof detail, "%lld failed", (long long)s->failed);
+  if (s->jobs.n > 1) progress_tick(&s->bar, s->finished, s->jobs.n, detail);
+}
+
+static int all_clips(scoring *s) {
+  int rc = OK;
+  err *e = &s->c->err;
+  TRY(mem_new(e, s->jobs.n, sizeof *s->out, "scores", &s->out));
+  TRY(mem_new(e, s->jobs.n, 1, "scores", &s->done));
+  int threads = s->c->threads > 0 ? (int)s->c->threads : host_cores();
+  s->outer = s->jobs.n < threads ? (int)s->jobs.n : threads;
+  s->inner = threads / s->outer;
+  progress_open(&s->bar, s->c, "clip", 0);
+  if (s->args->csv && !s->c->output) TRY(cli_write(s->c, csv_head, strlen(csv_head)));
+  if (s->args->csv && s->c->output) text_add(&s->whole, csv_head);
+#pragma omp parallel for num_threads(s->outer) schedule(dynamic, 1)
+  for (int64_t i = 0; i < s->jobs.n; i++) {
+    err mine = {0};
+    int got = score_one(s, i, &mine);
+#pragma omp critical(settle_score)
+    settle(s, i, got, &mine);
+  }
+  progress_close(&s->bar);
+  TRY(s->rc);
+  if (s->c->output) TRY(cli_put(s->c, &s->whole));
+  if (s->failed) s->c->status = EXIT_FAILED;
+out:
+  for (int64_t i = 0; s->out && i < s->jobs.n; i++) text_free(&s->out[i]);
+  free(s->out), free(s->done);
+  return rc;
+}
+
+static int check_args(cli *c, const score_args *a) {
+  int rc = OK;
+  if (!a->rgb != !a->alpha) FAIL(&c->err, E_ARG, "--rgb and --alpha go together");
+  if (a->rgb && c->words.n) FAIL(&c->err, E_ARG, "clips are given by --rgb and --alpha or as words, not both");
+  if (!a->rgb && !a->features && !c->words.n)
+    FAIL(&c->err, E_ARG, "score what? give clips or folders, or --rgb and --alpha");
+  if (!a->features != !a->against_features) FAIL(&c->err, E_ARG, "--features and --against-features go together");
+  if (a->sets.n && !a->features && !a->beside[SCORE_BASE])
+    FAIL(&c->err, E_ARG, "--set compares with the clips of --against, which is not given");
+  if (a->features && (!a->sets.n || a->rgb || c->words.n))
+    FAIL(&c->err, E_ARG, "--features goes with --set and without clips");
+  if (c->output && a->sets.n && (a->metrics.n || a->tiers))
+    FAIL(&c->err, E_ARG, "-o holds scores of clips or of sets; ask for them one by one");
+  if (a->csv && c->json) FAIL(&c->err, E_ARG, "--csv and --json together");
+  if (a->metrics.n && a->tiers) FAIL(&c->err, E_ARG, "--metric and --tier together");
+  if (a->premultiplied && a->colour && a->colour != 1 + CLIP_PREMULTIPLIED)
+    FAIL(&c->err, E_ARG, "--premultiplied and --colour %s together", colours[a->colour]);
+out:
+  return rc;
+}
+
+/* Scores of sets alone: --set without --metric or --tier scores no single clips. */
+static int set_scores(cli *c, const score_args *a, const score_jobs *x) {
+  int rc = OK;
+  int threads = c->threads > 0 ? (int)c->threads : host_cores();
+  int stated = a->premultiplied ? 1 + CLIP_PREMULTIPLIED : a->colour;
+  int64_t failed = 0;
+  score_form form = c->json ? SCORE_JSON : a->csv ? SCORE_CSV : SCORE_GRID;
+  score_sets list = {0};
+  score_jobs y = {0};
+  text out = {0};
+  for (int i = 0; i < a->sets.n; i++) TRY(score_sets_named(&c->err, a->sets.v[i], &list));
+  if (a->features) {
+    TRY(score_sets_files(c, &list, a->features, a->against_features, threads, form, &out));
+  } else {
+    TRY(score_jobs_open(&c->err, &(score_sources){.clips = &a->beside[SCORE_BASE], .n_clips = 1}, &y));
+    TRY(score_sets_clips(c, &list, x, &y, stated, threads, form, &failed, &out));
+  }
+  TRY(cli_put(c, &out));
+  if (failed) c->status = EXIT_FAILED;
+out:
+  free(list.at);
+  score_jobs_close(&y);
+  text_free(&out);
+  return rc;
+}
+
+static int run(cli *c, const void *args) {
+  int rc = OK;
+  const score_args *a = args;
+  scoring s = {.c = c, .args = a};
+  score_sources from = {.clips = c->words.v, .n_clips = c->words.n, .rgb = a->rgb, .alpha = a->alpha};
+  int single = !a->sets.n || a->metrics.n || a->tiers;
+  TRY(check_args(c, a));
+  for (int r = 0; r < SCORE_ROLES; r++)
+    if (single || r != SCORE_BASE) from.beside[r] = a->beside[r];
+  for (int i = 0; i < a->metrics.n; i++) TRY(requests_named(&c->err, a->metrics.v[i], &s.list));
+  if (single && !s.list.n) TRY(by_tier(&c->err, a, &s.list));
+  if (!a->features) TRY(score_jobs_open(&c->err, &from, &s.jobs));
+  for (int r = 0; r < SCORE_ROLES; r++)
+    if (s.jobs.alone[r])
+      cli_warn("%lld of %lld clips have no file of their name in %s %s", (long long)s.jobs.alone[r],
+               (long long)s.jobs.n, score_role_option[r], a->beside[r]);
+  omp_set_max_active_levels(2);
+  if (single) TRY(all_clips(&s));
+  if (a->sets.n) TRY(set_scores(c, a, &s.jobs));
+out:
+  text_free(&s.whole);
+  score_jobs_close(&s.jobs);
+  free(s.list.at);
+  return rc;
+}
+
+const cli_verb verb_score = {
+    .name = "score",
+    .group = "clips",
+    .help = "metrics of RGBA clips made by any program",
+    .usage = "CLIP|FOLDER...",
+    .about =
+        "Clips are videos, images or numbered sequences (dir/%03d.png) that FFmpeg decodes; a folder gives its files "
+        "in\n"
+        "the order of their names, or its dataset. Alignment metrics need the decoded picture, with its own "
+        "background:\n"
+        "a straight or premultiplied RGBA file has none, and they are undefined there unless --circular forces "
+        "them.\n"
+        "--rgb takes the picture from one file and the alpha under test from another; a picture that has an alpha "
+        "of\n"
+        "its own is laid over black by it. --set compares sets of clips, with a null distribution from "
+        "permutations.\n"
+        "--json prints one measure a line. Exit status 1: some clip could not be\n"
+        "scored; the others are.",
+    .examples = "tandem score clips/ --json\n"
+                "tandem score --rgb rgb.mp4 --alpha alpha.mp4 --metric color_fit,edge_color\n"
+                "tandem score ours/ --against base/ --csv -o scores.csv\n"
+                "tandem score ours/ --against base/ --set hof_energy:alpha=0,swd:alpha=0\n"
+                "tandem score --features ours.npy --against-features base.npz --set frechet,kid\n"
+                "tandem score pred/ --truth true/ --trimap trimaps/ --tier 2",
+    .shared = CLI_JSON | CLI_THREADS | CLI_OUTPUT,
+    .options = options,
+    .min_words = 0,
+    .max_words = -1,
+    .args_size = sizeof(score_args),
+    .run = run,
+};

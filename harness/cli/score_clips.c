@@ -1,0 +1,109 @@
+#include "cli/score_clips.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "media/video.h"
+
+static int64_t voxels(const clip *c) {
+  return (int64_t)c->frames * c->height * c->width;
+}
+
+/* A clip whose colour means what it says, or else what `stated` or the rule says. */
+static int read_clip(err *e, const char *path, int stated, clip *out) {
+  video *v = NULL;
+  int rc = video_open(e, path, NULL, &v);
+  if (rc != OK) return rc;
+  int tagged = video_about(v)->colour_tagged;
+  video_close(v);
+  rc = video_read(e, path, NULL, out);
+  if (rc == OK && stated && !tagged) out->colour = (clip_colour)(stated - 1);
+  return rc;
+}
+
+/* The plane [T][H][W] of a matte file: its alpha, or its luma. */
+static int read_plane(err *e, const char *path, const clip *like, float **out) {
+  int rc = OK, got = 1;
+  int64_t n = (int64_t)like->height * like->width;
+  video *v = NULL;
+  TRY(video_open(e, path, NULL, &v));
+  const video_info *info = video_about(v);
+  if (info->height != like->height || info->width != like->width)
+    FAIL(e, E_SHAPE, "%s is %dx%d, the picture %dx%d", path, info->width, info->height, like->width, like->height);
+  TRY(mem_new(e, (like->frames + 1) * n, sizeof **out, "matte", out));
+  for (int t = 0; got; t++) {
+    float *at = *out + (t < like->frames ? t : like->frames) * n;
+    if (info->has_alpha)
+      TRY(video_next(v, e, NULL, at, &got));
+    else
+      TRY(video_next_gray(v, e, at, &got));
+    if (got ? t >= like->frames : t < like->frames)
+      FAIL(e, E_SHAPE, "%s has %s frames than the picture's %d", path, got ? "more" : "fewer", like->frames);
+  }
+out:
+  video_close(v);
+  return rc;
+}
+
+/* What is seen of a picture over black, by its own alpha. */
+static void over_black(clip *c) {
+  if (c->colour == CLIP_STRAIGHT)
+    for (int64_t i = 0; c->alpha && i < 3 * voxels(c); i++) c->rgb[i] *= c->alpha[i / 3];
+  free(c->alpha);
+  c->alpha = NULL;
+}
+
+static int read_pair(err *e, const score_job *j, int stated, clip *out) {
+  int rc = OK;
+  float *alpha = NULL;
+  TRY(read_clip(e, j->file, 0, out));
+  TRY(read_plane(e, j->alpha, out, &alpha));
+  if (stated || j->coloured) {
+    free(out->alpha);
+    out->alpha = NULL;
+  } else {
+    over_black(out);
+  }
+  out->colour = j->coloured ? j->colour : stated ? (clip_colour)(stated - 1) : CLIP_DECODED;
+  out->alpha = alpha;
+  alpha = NULL;
+out:
+  free(alpha);
+  return rc;
+}
+
+int score_clips_read(err *e, const score_job *j, int stated, score_clips *out) {
+  int rc = OK;
+  *out = (score_clips){0};
+  if (j->alpha)
+    TRY(read_pair(e, j, stated, &out->own));
+  else
+    TRY(read_clip(e, j->file, j->coloured ? 1 + (int)j->colour : stated, &out->own));
+  for (int r = 0; r < SCORE_ROLES; r++) {
+    clip *c = &out->beside[r];
+    if (!j->beside[r]) continue;
+    if (r == SCORE_TRIMAP) {
+      *c = (clip){.frames = out->own.frames, .height = out->own.height, .width = out->own.width};
+      TRY(read_plane(e, j->beside[r], &out->own, &c->alpha));
+      continue;
+    }
+    TRY(read_clip(e, j->beside[r], r == SCORE_TRUTH ? 0 : stated, c));
+    if (c->frames != out->own.frames || c->height != out->own.height || c->width != out->own.width)
+      FAIL(e, E_SHAPE, "%s is %d frames of %dx%d, the clip %d of %dx%d", j->beside[r], c->frames, c->width, c->height,
+           out->own.frames, out->own.width, out->own.height);
+  }
+  out->in = (metric_input){.clip = &out->own,
+                           .base = j->beside[SCORE_BASE] ? &out->beside[SCORE_BASE] : NULL,
+                           .partner = j->beside[SCORE_PARTNER] ? &out->beside[SCORE_PARTNER] : NULL,
+                           .reference = j->beside[SCORE_TRUTH] ? &out->beside[SCORE_TRUTH] : NULL,
+                           .trimap = out->beside[SCORE_TRIMAP].alpha};
+out:
+  if (rc != OK) score_clips_free(out);
+  return rc;
+}
+
+void score_clips_free(score_clips *s) {
+  clip_free(&s->own);
+  for (int r = 0; r < SCORE_ROLES; r++) clip_free(&s->beside[r]);
+  *s = (score_clips){0};
+}
