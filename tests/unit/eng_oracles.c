@@ -324,6 +324,71 @@ static void test_every_option_acts(void **state) {
       }
 }
 
+static int ignore(void *user, const char *name, view v) {
+  (void)user, (void)name, (void)v;
+  return OK;
+}
+
+static void poison(tiny *t) {
+  size_t mark = arena_mark(&t->c.mem);
+  view all;
+  int64_t reals = (int64_t)((t->c.mem.cap - t->c.mem.used) / sizeof(real)) - 4096;
+  tiny_must(t, ctx_view(&t->c, 1, reals, "all that is left", &all), "arena");
+  tiny_must(t, op_fill(&t->c, all, NAN), "fill");
+  arena_release(&t->c.mem, mark);
+}
+
+/* Output, then gradients of the adapter, into `to`; every activation starts as NaN. */
+static void outcome(tiny *t, dit_trace look, real *to) {
+  dit_io io = {.latents = t->latents,
+               .text = view_of(t->text, TINY_BATCH * TINY_TEXT, TINY_TEXT_DIM),
+               .t = t->t,
+               .out = t->out,
+               .trace = look};
+  if (t->a.g) tiny_must(t, op_fill(&t->c, view_of(t->a.g, 1, t->a.n_reals), 0), "fill");
+  *t->loss = 0;
+  poison(t);
+  tiny_must(t, dit_loss(&t->c, &t->m, &t->a, &t->g, &io, t->target, t->loss), "loss");
+  memcpy(to, t->out, (size_t)t->n_out * sizeof(real));
+  if (t->a.g) memcpy(to + t->n_out, t->a.g, (size_t)t->a.n_reals * sizeof(real));
+  poison(t);
+  tiny_must(t, dit_forward(&t->c, &t->m, &t->a, &t->g, &io), "forward");
+  assert_memory_equal(to, t->out, (size_t)t->n_out * sizeof(real));
+}
+
+/* Rows of the last block that nothing reads are left out unless somebody looks: the same output and gradients.
+ * Twenty frames: more queries a sample than the 96 of one tile of attention. */
+static void check_last_block(const char *name, int alpha_only, int *left_out) {
+  tiny t;
+  tiny_open(&t, &(tiny_options){.design = name, .rotary = 1, .trainable = 1, .frames = 20}, 3);
+  assert_true(t.g.n_video > 96);
+  if (alpha_only && t.l.streams == 2 && t.l.rgb_is_base) {
+    t.l.loss_rgb = 0;
+    geom_close(&t.c, &t.g);
+    tiny_must(&t, geom_open(&t.c, &t.m, &t.l, TINY_BATCH, t.frames, t.height, t.width, TINY_TEXT, &t.g), "geometry");
+  }
+  size_t bytes = (size_t)(t.n_out + t.a.n_reals) * sizeof(real);
+  real *want = malloc(bytes), *got = malloc(bytes), sum = 0;
+  assert_true(want && got);
+  outcome(&t, ignore, want);
+  outcome(&t, NULL, got);
+  for (int64_t i = 0; i < t.n_out + t.a.n_reals; i++) sum += got[i] * got[i];
+  assert_true(sum > 0);
+  assert_memory_equal(got, want, bytes);
+  *left_out += t.g.last > t.g.batch * t.g.n_text;
+  free(want);
+  free(got);
+  tiny_close(&t);
+}
+
+static void test_rows_nobody_reads(void **state) {
+  (void)state;
+  int left_out = 0;
+  for (int alpha_only = 0; alpha_only < 2; alpha_only++)
+    for (const char *const *d = tiny_designs(); *d; d++) check_last_block(*d, alpha_only, &left_out);
+  assert_true(left_out > 0); /* video rows, not the text rows alone */
+}
+
 /* Names: every spelling parses back to itself, aliases resolve, equal designs have one name. */
 static void test_design_names(void **state) {
   (void)state;
@@ -370,6 +435,7 @@ int main(void) {
       cmocka_unit_test(test_samplers_reach_x0),
       cmocka_unit_test(test_loss_forms),
       cmocka_unit_test(test_every_option_acts),
+      cmocka_unit_test(test_rows_nobody_reads),
       cmocka_unit_test(test_design_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

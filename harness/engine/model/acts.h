@@ -53,6 +53,8 @@ int lora_runs(const geom *g, row_run out[LAYOUT_SEGMENTS]);
 /* Is the half that this segment carries predicted? FUSED segments always are. */
 int segment_predicted(const layout *l, const segment *s);
 view segment_rows(const geom *g, view v, int s);
+/* First row whose output of block i is computed (geom.last; a trace sees every row). */
+int64_t block_from(const pass *p, int i);
 
 int forward_all(pass *p, int keep) TD_MUST_CHECK;
 /* Runs block i from its kept input into its buffers, without the last residual. */

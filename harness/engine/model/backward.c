@@ -30,7 +30,8 @@ typedef struct back {
   dit *m;
   adapter *a;
   grads g;
-  int full; /* the base is trained too */
+  int full;     /* the base is trained too */
+  int64_t from; /* first row of the block at hand whose output can have a gradient */
 } back;
 
 /* dw += dy^T x; db += column sums of dy */
@@ -189,7 +190,7 @@ out:
 /* --- blocks --- */
 
 static view live(const back *b, view v) {
-  return view_rows(v, b->p.g->live, b->p.g->rows - b->p.g->live);
+  return view_rows(v, b->from, b->p.g->rows - b->from);
 }
 
 static int modulation_bwd(back *b, view dmod, view w, view dw, view db) {
@@ -205,7 +206,7 @@ static int feed_forward_bwd(back *b, int i, const block_acts *s) {
   ctx *c = b->p.c;
   const dit_block *w = &b->m->t.block[i], *dw = &b->m->d.block[i];
   int64_t d = dit_width(&b->m->cfg);
-  const int32_t *map = map_from(b->p.g->map_mod, b->p.g->live);
+  const int32_t *map = map_from(b->p.g->map_mod, b->from);
   view dx = live(b, b->g.dx), dy = live(b, b->g.dy), dh = live(b, b->g.dh), dn = live(b, b->g.dn);
   if (b->full) TRY(op_fill(c, b->g.dmod2, 0));
   TRY(op_gate_add_bwd(c, &(op_gate_add_bwd_args){.dx = dx,
@@ -297,9 +298,10 @@ static int project_out_bwd(back *b, int i, const block_acts *s) {
                                                  .gate = mod_part(s->mod1, 2, d),
                                                  .dy = live(b, b->g.dy),
                                                  .dgate = when(b->full, mod_part(b->g.dmod1, 2, d)),
-                                                 .map = map_from(g->map_mod, g->live)}));
+                                                 .map = map_from(g->map_mod, b->from)}));
   if (b->full) TRY(linear_dw(c, live(b, s->o), live(b, b->g.dy), dw->o_w, dw->o_b));
   TRY(linear_dx(c, live(b, b->g.dy), w->o_w, live(b, b->g.d_o), 0));
+  TRY(op_fill(c, view_rows(b->g.d_o, g->live, b->from - g->live), 0));
   int n = g->l.lora ? lora_runs(g, run) : 0;
   for (int k = 0; k < n; k++) {
     const adapter_block *a = &b->a->t.block[i], *da = &b->a->d.block[i];
@@ -314,24 +316,24 @@ out:
   return rc;
 }
 
-/* Rows from `from` on have gradients of q, k, v. */
+/* Rows from `from` on have gradients of k and v, those from b->from on of q too. */
 static int head_norms_bwd(back *b, int i, const block_acts *s, int64_t from) {
   int rc = OK;
   const geom *g = b->p.g;
   const dit_block *w = &b->m->t.block[i], *dw = &b->m->d.block[i];
-  int64_t d = dit_width(&b->m->cfg), n = g->rows - from;
-  op_headnorm_rope_bwd_args a = {.cos = g->rope_cos,
-                                 .sin = g->rope_sin,
-                                 .map = b->m->cfg.rotary ? map_from(g->map_rope, from) : NULL,
-                                 .dim = b->m->cfg.head_dim,
-                                 .eps = HEAD_NORM_EPS};
+  int64_t d = dit_width(&b->m->cfg), q_from = from > b->from ? from : b->from;
+  op_headnorm_rope_bwd_args a = {
+      .cos = g->rope_cos, .sin = g->rope_sin, .dim = b->m->cfg.head_dim, .eps = HEAD_NORM_EPS};
+  TRY(op_fill(b->p.c, view_rows(view_cols(b->g.dqkv, 0, d), from, q_from - from), 0));
   for (int k = 0; k < 2; k++) {
-    a.x = view_rows(view_cols(s->qkv, k * d, d), from, n);
-    a.dy = view_rows(view_cols(b->g.dqk, k * d, d), from, n);
-    a.dx = view_rows(view_cols(b->g.dqkv, k * d, d), from, n);
+    int64_t at = k ? from : q_from, n = g->rows - at;
+    a.x = view_rows(view_cols(s->qkv, k * d, d), at, n);
+    a.dy = view_rows(view_cols(b->g.dqk, k * d, d), at, n);
+    a.dx = view_rows(view_cols(b->g.dqkv, k * d, d), at, n);
     a.w = k ? w->nk_w : w->nq_w;
     a.dw = when(b->full, k ? dw->nk_w : dw->nq_w);
     a.db = when(b->full, k ? dw->nk_b : dw->nq_b);
+    a.map = b->m->cfg.rotary ? map_from(g->map_rope, at) : NULL;
     TRY(op_headnorm_rope_bwd(b->p.c, &a));
   }
 out:
@@ -384,6 +386,7 @@ static int attention_half_bwd(back *b, int i, const block_acts *s) {
     if (g->l.lora && lora_runs(g, run) && run[0].r0 < from) from = run[0].r0;
   }
   int64_t n = g->rows - from;
+  int last = block_from(&b->p, i) > 0;
   TRY(project_out_bwd(b, i, s));
   TRY(op_attn_bwd(c, &(op_attn_bwd_args){.q = view_cols(s->qk, 0, d),
                                          .k = view_cols(s->qk, d, d),
@@ -395,8 +398,8 @@ static int attention_half_bwd(back *b, int i, const block_acts *s) {
                                          .dk = view_cols(b->g.dqk, d, d),
                                          .dv = view_cols(b->g.dqkv, 2 * d, d),
                                          .delta = b->g.delta,
-                                         .groups = g->live_groups,
-                                         .n_groups = g->n_live_groups,
+                                         .groups = last ? g->last_live_groups : g->live_groups,
+                                         .n_groups = last ? g->n_last_live_groups : g->n_live_groups,
                                          .dim = b->m->cfg.head_dim,
                                          .kv_from = from}));
   TRY(head_norms_bwd(b, i, s, from));
@@ -502,6 +505,8 @@ int dit_loss(ctx *c, dit *m, adapter *a, const geom *g, const dit_io *io, const 
   TRY(head_bwd(&b));
   for (int i = m->cfg.layers - 1; i >= 0; i--) {
     const block_acts *s = &acts.block[i];
+    int64_t last = block_from(&b.p, i);
+    b.from = last > g->live ? last : g->live;
     if (acts.keep == 1) TRY(forward_block_again(&b.p, i));
     TRY(feed_forward_bwd(&b, i, s));
     if (g->l.exchange) TRY(exchange_bwd(&b, i, s));

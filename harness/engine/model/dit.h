@@ -121,10 +121,13 @@ typedef struct geom {
   int64_t seg_rows[LAYOUT_SEGMENTS], seg_at[LAYOUT_SEGMENTS]; /* rows a sample; first row in the batch matrix */
   int64_t video_from;                                         /* first row of the first predicted video segment */
   int n_time; /* rows of the time embedding: batch, twice that with clean segments */
-  int n_groups, n_live_groups;
-  attn_group *groups;      /* host */
-  attn_group *live_groups; /* those whose queries can receive a gradient */
-  int64_t live_in0, live;  /* first row with a gradient at the input of block 0 and after it */
+  int n_groups, n_live_groups, n_last_groups, n_last_live_groups;
+  attn_group *groups;           /* host */
+  attn_group *live_groups;      /* those whose queries can receive a gradient */
+  attn_group *last_groups;      /* those with a query from row `last` on: the last block's */
+  attn_group *last_live_groups; /* the same of live_groups */
+  int64_t last; /* in the last block rows before this one are keys and values only: nothing reads their output */
+  int64_t live_in0, live; /* first row with a gradient at the input of block 0 and after it */
   int32_t *map_mod, *map_time, *map_rope, *map_pos, *map_type; /* backend, one entry a row */
   view rope_cos, rope_sin, pos;                                /* tables */
   void *store;                                                 /* backend block behind maps and tables */

@@ -31,6 +31,16 @@ view segment_rows(const geom *g, view v, int s) {
   return view_rows(v, g->seg_at[s], g->batch * g->seg_rows[s]);
 }
 
+int64_t block_from(const pass *p, int i) {
+  return i + 1 == p->m->cfg.layers && !p->io->trace ? p->g->last : 0;
+}
+
+/* Rows of v from block_from on. */
+static view wanted(const pass *p, int i, view v) {
+  int64_t from = block_from(p, i);
+  return view_rows(v, from, v.rows - from);
+}
+
 static int trace(const pass *p, const char *name, view v) {
   return p->io->trace ? p->io->trace(p->io->user, name, v) : OK;
 }
@@ -59,7 +69,8 @@ static void take_block(taker *t, const pass *p, block_acts *b) {
   b->mod2 = take(t, e, 6 * d, "modulation");
   b->h1 = take(t, r, d, "attention input");
   b->qkv = take(t, r, 3 * d, "q, k, v");
-  b->qk = take(t, r, 2 * d, "normalised q, k");
+  /* Only the backward pass needs q and k from before the norm. */
+  b->qk = p->acts->keep ? take(t, r, 2 * d, "normalised q, k") : view_cols(b->qkv, 0, 2 * d);
   b->o = take(t, r, d, "attention output");
   b->lse = take(t, p->m->cfg.heads, r, "log-sum-exp");
   b->y1 = take(t, r, d, "attention projection");
@@ -292,7 +303,7 @@ static int project_out(pass *p, int i, block_acts *b) {
   ctx *c = p->c;
   const dit_block *w = &p->m->t.block[i];
   row_run run[LAYOUT_SEGMENTS];
-  TRY(linear(c, b->o, w->o_w, w->o_b, b->y1));
+  TRY(linear(c, wanted(p, i, b->o), w->o_w, w->o_b, wanted(p, i, b->y1)));
   int n = p->g->l.lora ? lora_runs(p->g, run) : 0;
   for (int k = 0; k < n; k++) {
     const adapter_block *a = &p->a->t.block[i];
@@ -370,7 +381,8 @@ static int attention_half(pass *p, int i, block_acts *b) {
   ctx *c = p->c;
   const geom *g = p->g;
   const dit_block *w = &p->m->t.block[i];
-  int64_t d = dit_width(&p->m->cfg);
+  int64_t d = dit_width(&p->m->cfg), from = block_from(p, i);
+  view x = wanted(p, i, b->x), xa = wanted(p, i, b->xa), xm = wanted(p, i, b->xm), y1 = wanted(p, i, b->y1);
   TRY(linear(c, p->acts->semb, w->ada1_w, w->ada1_b, b->mod1));
   TRY(op_ln_mod(c, &(op_ln_mod_args){.x = b->x,
                                      .y = b->h1,
@@ -387,15 +399,15 @@ static int attention_half(pass *p, int i, block_acts *b) {
                                  .v = view_cols(b->qkv, 2 * d, d),
                                  .o = b->o,
                                  .lse = b->lse,
-                                 .groups = g->groups,
-                                 .n_groups = g->n_groups,
+                                 .groups = from ? g->last_groups : g->groups,
+                                 .n_groups = from ? g->n_last_groups : g->n_groups,
                                  .dim = p->m->cfg.head_dim}));
   TRY(project_out(p, i, b));
-  if (b->xa.p != b->x.p) TRY(op_copy(c, b->xa, b->x));
-  TRY(op_gate_add(c,
-                  &(op_gate_add_args){.x = b->xa, .y = b->y1, .gate = mod_part(b->mod1, 2, d), .map = g->map_mod}));
+  if (xa.p != x.p) TRY(op_copy(c, xa, x));
+  TRY(op_gate_add(
+      c, &(op_gate_add_args){.x = xa, .y = y1, .gate = mod_part(b->mod1, 2, d), .map = map_from(g->map_mod, from)}));
   if (g->l.exchange) {
-    if (b->xm.p != b->xa.p) TRY(op_copy(c, b->xm, b->xa));
+    if (xm.p != xa.p) TRY(op_copy(c, xm, xa));
     TRY(exchange(p, i, b));
   }
 out:
@@ -407,24 +419,25 @@ static int feed_forward(pass *p, int i, block_acts *b) {
   ctx *c = p->c;
   const dit_block *w = &p->m->t.block[i];
   int64_t d = dit_width(&p->m->cfg);
+  view h2 = wanted(p, i, b->h2), act = wanted(p, i, b->act);
   TRY(linear(c, p->acts->semb, w->ada2_w, w->ada2_b, b->mod2));
-  TRY(op_ln_mod(c, &(op_ln_mod_args){.x = b->xm,
-                                     .y = b->h2,
+  TRY(op_ln_mod(c, &(op_ln_mod_args){.x = wanted(p, i, b->xm),
+                                     .y = h2,
                                      .w = w->n2_w,
                                      .b = w->n2_b,
                                      .shift = mod_part(b->mod2, 0, d),
                                      .scale = mod_part(b->mod2, 1, d),
-                                     .map = p->g->map_mod,
+                                     .map = map_from(p->g->map_mod, block_from(p, i)),
                                      .eps = p->m->cfg.norm_eps}));
-  TRY(op_gemm(c, &(op_gemm_args){.a = b->h2,
+  TRY(op_gemm(c, &(op_gemm_args){.a = h2,
                                  .b = w->f1_w,
                                  .tb = 1,
-                                 .c = b->act,
+                                 .c = act,
                                  .alpha = 1,
                                  .bias = w->f1_b,
                                  .act = ACT_GELU_TANH,
-                                 .pre = p->acts->keep ? b->pre : (view){0}}));
-  TRY(linear(c, b->act, w->f2_w, w->f2_b, b->y2));
+                                 .pre = p->acts->keep ? wanted(p, i, b->pre) : (view){0}}));
+  TRY(linear(c, act, w->f2_w, w->f2_b, wanted(p, i, b->y2)));
 out:
   return rc;
 }
@@ -436,9 +449,11 @@ static int forward_block(pass *p, int i) {
   view next = i + 1 < p->m->cfg.layers ? p->acts->block[i + 1].x : p->acts->x;
   TRY(attention_half(p, i, b));
   TRY(feed_forward(p, i, b));
-  if (next.p != b->xm.p) TRY(op_copy(p->c, next, b->xm));
-  TRY(op_gate_add(p->c,
-                  &(op_gate_add_args){.x = next, .y = b->y2, .gate = mod_part(b->mod2, 2, d), .map = p->g->map_mod}));
+  view x = wanted(p, i, next), xm = wanted(p, i, b->xm);
+  const int32_t *map = map_from(p->g->map_mod, block_from(p, i));
+  if (x.p != xm.p) TRY(op_copy(p->c, x, xm));
+  TRY(op_gate_add(
+      p->c, &(op_gate_add_args){.x = x, .y = wanted(p, i, b->y2), .gate = mod_part(b->mod2, 2, d), .map = map}));
   char name[32];
   snprintf(name, sizeof name, "block.%d", i);
   TRY(trace(p, name, next));

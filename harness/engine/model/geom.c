@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "model/dit.h"
+#include "model/acts.h"
 
 typedef struct grid {
   int64_t t, y, x; /* tokens along time, height, width of one half */
@@ -144,8 +144,10 @@ static attn_span span_of(const geom *g, int s, int64_t b, float bias) {
   return (attn_span){r0, r0 + g->seg_rows[s], bias};
 }
 
-/* One group a sample for each set of segments with the same sight; queries below `from` are left out. */
-static int make_groups(const geom *g, int64_t from, attn_group *out) {
+/* One group a sample for each set of segments with the same sight; queries below `from` are left out, and groups
+ * without a query from row `last` on. Others keep their queries before that row: what is summed over a group's
+ * queries must be cut into the same tiles in every block. */
+static int make_groups(const geom *g, int64_t from, int64_t last, attn_group *out) {
   int n = 0;
   const layout *l = &g->l;
   for (int64_t b = 0; b < g->batch; b++)
@@ -159,9 +161,15 @@ static int make_groups(const geom *g, int64_t from, attn_group *out) {
         if (same_sight(l, s, q) && g->seg_at[q] >= from) a->q[a->nq++] = span_of(g, q, b, 0);
       for (int k = 0; k < l->n_seg; k++)
         if (l->sees[s][k]) a->k[a->nk++] = span_of(g, k, b, l->bias[s][k]);
-      n += a->nq > 0;
+      n += a->nq > 0 && a->q[a->nq - 1].r0 >= last;
     }
   return n;
+}
+
+static int list_groups(ctx *c, const geom *g, int64_t from, int64_t last, attn_group **list, int *n) {
+  int rc = mem_new(&c->err, (int64_t)g->batch * g->l.n_seg, sizeof(attn_group), "attention groups", list);
+  if (rc == OK) *n = make_groups(g, from, last, *list);
+  return rc;
 }
 
 /* Which rows can depend on something trained: a suffix of the batch matrix at the input of block 0 and after it. */
@@ -174,7 +182,7 @@ static void find_live(geom *g, int base_trained) {
     if (l->seg[s].kind == SEG_TEXT && !base_trained) live[s] = 0;
     if (live[s]) g->live_in0 = g->seg_at[s];
   }
-  for (int pass = 0; pass < LAYOUT_SEGMENTS; pass++)
+  for (int turn = 0; turn < LAYOUT_SEGMENTS; turn++)
     for (int s = 0; s < l->n_seg; s++) {
       live[s] |= l->seg[s].lora;
       for (int k = 0; k < l->n_seg; k++) live[s] |= l->sees[s][k] && (live[k] || l->seg[k].lora);
@@ -182,6 +190,16 @@ static void find_live(geom *g, int base_trained) {
     }
   for (int s = l->n_seg - 1; s >= 0; s--)
     if (live[s]) g->live = g->seg_at[s];
+}
+
+/* A base in training keeps all rows: its weight gradients sum over them. */
+static int64_t find_last(const geom *g, int base_trained) {
+  const layout *l = &g->l;
+  if (base_trained) return 0;
+  for (int s = 0; s < l->n_seg; s++)
+    if (l->seg[s].lora || segment_predicted(l, &l->seg[s]) || (l->exchange && l->seg[s].kind == SEG_VIDEO))
+      return g->seg_at[s];
+  return 0;
 }
 
 /* --- opening --- */
@@ -278,10 +296,11 @@ int geom_open(ctx *c, const dit *m, const layout *l, int batch, int frames, int 
   TRY(upload_maps(c, g, learned, sincos));
   TRY(upload_tables(c, f, g, table_frames, sincos));
   find_live(g, m->g != NULL);
-  TRY(mem_new(&c->err, (int64_t)batch * l->n_seg, sizeof(attn_group), "attention groups", &g->groups));
-  TRY(mem_new(&c->err, (int64_t)batch * l->n_seg, sizeof(attn_group), "attention groups", &g->live_groups));
-  g->n_groups = make_groups(g, 0, g->groups);
-  g->n_live_groups = make_groups(g, g->live, g->live_groups);
+  g->last = find_last(g, m->g != NULL);
+  TRY(list_groups(c, g, 0, 0, &g->groups, &g->n_groups));
+  TRY(list_groups(c, g, g->live, 0, &g->live_groups, &g->n_live_groups));
+  TRY(list_groups(c, g, 0, g->last, &g->last_groups, &g->n_last_groups));
+  TRY(list_groups(c, g, g->live, g->last, &g->last_live_groups, &g->n_last_live_groups));
 out:
   if (rc != OK) geom_close(c, g);
   return rc;
@@ -291,5 +310,7 @@ void geom_close(ctx *c, geom *g) {
   if (g->store) c->ops->release(c, g->store);
   free(g->groups);
   free(g->live_groups);
+  free(g->last_groups);
+  free(g->last_live_groups);
   *g = (geom){0};
 }

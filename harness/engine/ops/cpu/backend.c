@@ -1,6 +1,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/mem.h"
 #include "ops/backends.h"
@@ -27,6 +28,7 @@ static const level levels[] = {LEVEL(v4), LEVEL(v3), LEVEL(v2)}; /* best first *
 static const level levels[] = {LEVEL(generic)};
 #endif
 
+#define HUGE_PAGE ((size_t)2 << 20)
 #define LEVELS ((int)(sizeof levels / sizeof levels[0]))
 
 static int choose(ctx *c, const char *isa, const level **out) {
@@ -76,9 +78,13 @@ static void cpu_close(ctx *c) {
 
 static int cpu_alloc(ctx *c, size_t bytes, void **out) {
   *out = NULL;
-  size_t rounded = (bytes + ARENA_ALIGN) & ~(size_t)(ARENA_ALIGN - 1);
-  if (rounded < bytes || posix_memalign(out, ARENA_ALIGN, rounded))
+  size_t align = bytes < HUGE_PAGE ? ARENA_ALIGN : HUGE_PAGE;
+  size_t rounded = (bytes + align) & ~(align - 1);
+  if (rounded < bytes || posix_memalign(out, align, rounded))
     return err_set(&c->err, E_NOMEM, "cpu backend: no memory for %zu bytes", bytes);
+#ifdef MADV_HUGEPAGE
+  if (align == HUGE_PAGE) (void)madvise(*out, rounded, MADV_HUGEPAGE);
+#endif
   return OK;
 }
 

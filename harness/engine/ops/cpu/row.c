@@ -340,17 +340,29 @@ static void fold_to(const row_kernels *k, folded *f, int32_t m, view scale, view
 int cpu_ln_mod(ctx *c, const op_ln_mod_args *a) {
   const row_kernels *k = cpu_of(c)->row;
   const int32_t *map = a->shift.p || a->scale.p ? a->map : NULL;
+  row_blocks b;
   int rc = OK;
   TRY(width_check(c, a->x.cols, 2 * a->x.cols, CPU_WORK));
   TRY(map_check(c, map, a->x.rows, a->shift.p ? a->shift : a->scale));
+  TRY(blocks_open(c, &b, a->x.cols, 1)); /* no partial sums */
+  for (int64_t at = 0; at < a->x.rows;) {
+    at = blocks_next(&b, map, at, a->x.rows);
 #pragma omp parallel num_threads(cpu_of(c)->threads) if (a->x.rows * a->x.cols > SERIAL)
-  {
-    folded f = fold_begin(c, a->w, a->b, a->x.cols);
+    {
+      folded f = fold_begin(c, a->w, a->b, a->x.cols);
 #pragma omp for schedule(static)
-    for (int64_t r = 0; r < a->x.rows; r++) {
-      fold_to(k, &f, map ? map[r] : -1, a->scale, a->shift);
-      k->norm(&(row_norm){
-          .n = a->x.cols, .eps = (real)a->eps, .x = row_of(a->x, r), .a = f.f.a, .c = f.f.c, .y = row_of(a->y, r)});
+      for (int i = 0; i < b.count; i++) {
+        fold_to(k, &f, map ? b.b[i].m : -1, a->scale, a->shift);
+        k->norm(&(row_norm){.rows = b.b[i].r1 - b.b[i].r0,
+                            .n = a->x.cols,
+                            .eps = (real)a->eps,
+                            .x = row_of(a->x, b.b[i].r0),
+                            .a = f.f.a,
+                            .c = f.f.c,
+                            .ldx = a->x.ld,
+                            .y = row_of(a->y, b.b[i].r0),
+                            .ldy = a->y.ld});
+      }
     }
   }
 out:
@@ -370,16 +382,19 @@ static void ln_blocks(ctx *c, const op_ln_mod_bwd_args *a, const row_blocks *b, 
       real *sum = sums ? partial(c, b, i) : NULL;
       if (sum) memset(sum, 0, 2 * (size_t)cols * sizeof(real));
       fold_to(k, &f, b->b[i].m, a->scale, (view){0});
-      for (int64_t r = b->b[i].r0; r < b->b[i].r1; r++)
-        k->norm_grad(&(row_norm_grad){.n = cols,
-                                      .eps = (real)a->eps,
-                                      .x = row_of(a->x, r),
-                                      .dy = row_of(a->dy, r),
-                                      .a = f.f.a,
-                                      .dx = row_of(a->dx, r),
-                                      .sum = sum,
-                                      .sum_x = sum ? sum + cols : NULL,
-                                      .add = a->accumulate});
+      k->norm_grad(&(row_norm_grad){.rows = b->b[i].r1 - b->b[i].r0,
+                                    .n = cols,
+                                    .eps = (real)a->eps,
+                                    .x = row_of(a->x, b->b[i].r0),
+                                    .dy = row_of(a->dy, b->b[i].r0),
+                                    .a = f.f.a,
+                                    .ldx = a->x.ld,
+                                    .lddy = a->dy.ld,
+                                    .dx = row_of(a->dx, b->b[i].r0),
+                                    .sum = sum,
+                                    .sum_x = sum ? sum + cols : NULL,
+                                    .lddx = a->dx.ld,
+                                    .add = a->accumulate});
     }
   }
 }
@@ -427,16 +442,22 @@ int cpu_headnorm_rope(ctx *c, const op_headnorm_rope_args *a) {
   int rc = a->map ? map_check(c, a->map, a->x.rows, a->cos) : OK;
   if (rc != OK) return rc;
 #pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * a->x.cols > SERIAL)
-  for (int64_t r = 0; r < a->x.rows; r++)
-    k->heads(&(row_heads){.heads = a->x.cols / a->dim,
+  for (int64_t r = 0; r < a->x.rows; r += BLOCK_ROWS)
+    k->heads(&(row_heads){.rows = a->x.rows - r < BLOCK_ROWS ? a->x.rows - r : BLOCK_ROWS,
+                          .heads = a->x.cols / a->dim,
                           .dim = a->dim,
                           .eps = (real)a->eps,
                           .x = row_of(a->x, r),
                           .w = a->w.p,
                           .b = a->b.p,
-                          .cosines = a->map ? table_row(a->cos, a->map, r) : NULL,
-                          .sines = a->map ? table_row(a->sin, a->map, r) : NULL,
-                          .y = row_of(a->y, r)});
+                          .cosines = a->cos.p,
+                          .sines = a->sin.p,
+                          .ldx = a->x.ld,
+                          .ld_cos = a->cos.ld,
+                          .ld_sin = a->sin.ld,
+                          .map = a->map ? a->map + r : NULL,
+                          .y = row_of(a->y, r),
+                          .ldy = a->y.ld});
   return OK;
 }
 
@@ -445,20 +466,27 @@ static void head_blocks(ctx *c, const op_headnorm_rope_bwd_args *a, const row_bl
 #pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * a->x.cols > SERIAL)
   for (int i = 0; i < b->count; i++) {
     real *sum = sums ? partial(c, b, i) : NULL;
+    const int64_t r = b->b[i].r0;
     if (sum) memset(sum, 0, 2 * (size_t)a->dim * sizeof(real));
-    for (int64_t r = b->b[i].r0; r < b->b[i].r1; r++)
-      k->heads_grad(&(row_heads_grad){.heads = a->x.cols / a->dim,
-                                      .dim = a->dim,
-                                      .eps = (real)a->eps,
-                                      .x = row_of(a->x, r),
-                                      .dy = row_of(a->dy, r),
-                                      .w = a->w.p,
-                                      .cosines = a->map ? table_row(a->cos, a->map, r) : NULL,
-                                      .sines = a->map ? table_row(a->sin, a->map, r) : NULL,
-                                      .dx = row_of(a->dx, r),
-                                      .sum = sum,
-                                      .sum_x = sum ? sum + a->dim : NULL,
-                                      .work = cpu_work(cpu_of(c), omp_get_thread_num())});
+    k->heads_grad(&(row_heads_grad){.rows = b->b[i].r1 - r,
+                                    .heads = a->x.cols / a->dim,
+                                    .dim = a->dim,
+                                    .eps = (real)a->eps,
+                                    .x = row_of(a->x, r),
+                                    .dy = row_of(a->dy, r),
+                                    .w = a->w.p,
+                                    .cosines = a->cos.p,
+                                    .sines = a->sin.p,
+                                    .ldx = a->x.ld,
+                                    .lddy = a->dy.ld,
+                                    .ld_cos = a->cos.ld,
+                                    .ld_sin = a->sin.ld,
+                                    .map = a->map ? a->map + r : NULL,
+                                    .dx = row_of(a->dx, r),
+                                    .sum = sum,
+                                    .sum_x = sum ? sum + a->dim : NULL,
+                                    .work = cpu_work(cpu_of(c), omp_get_thread_num()),
+                                    .lddx = a->dx.ld});
   }
 }
 
@@ -467,7 +495,7 @@ int cpu_headnorm_rope_bwd(ctx *c, const op_headnorm_rope_bwd_args *a) {
   const int sums = a->dw.p || a->db.p;
   row_blocks b;
   int rc = OK;
-  TRY(width_check(c, a->dim, a->dim, CPU_WORK));
+  TRY(width_check(c, a->dim, ROW_TOGETHER * (int64_t)a->dim, CPU_WORK));
   if (a->map) TRY(map_check(c, a->map, a->x.rows, a->cos));
   TRY(blocks_open(c, &b, a->dim, 2 * (int64_t)a->dim));
   for (int64_t at = 0; at < a->x.rows;) {

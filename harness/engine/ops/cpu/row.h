@@ -1,4 +1,4 @@
-/* Kernels that walk one row, one table per instruction-set level (kernels/row.c).
+/* Kernels that walk rows, one table per instruction-set level (kernels/row.c).
  *
  * Sums over a row run in ROW_LANES partial sums, added up by a fixed tree: the same bits for every vector width.
  * Where an output may be an input (stated at each), it must be the same array, not a shifted one. */
@@ -8,6 +8,9 @@
 #include "ops/cpu/cpu.h"
 
 #define ROW_LANES 32
+/* Rows (or heads) taken side by side: the sums of one are a chain of dependent steps, several chains fill the
+ * processor. */
+#define ROW_TOGETHER 8
 
 /* a = w (1 + scale), c = b (1 + scale) + shift; absent (NULL) means w = 1, b = 0, scale = 0, shift = 0. c may be
  * NULL. */
@@ -17,39 +20,50 @@ typedef struct row_fold {
   real *a, *c;
 } row_fold;
 
-/* y = xhat * a + c with xhat = (x - mean) * rstd. y may be x. */
+/* y = xhat * a + c with xhat = (x - mean) * rstd, for rows that share a and c. y may be x. */
 typedef struct row_norm {
-  int64_t n;
+  int64_t rows, n;
   real eps;
   const real *x, *a, *c;
+  int64_t ldx;
   real *y;
+  int64_t ldy;
 } row_norm;
 
-/* dx = rstd (g - mean g - xhat mean(g xhat)), g = dy * a, added to dx when `add`. sum += dy and sum_x += dy * xhat
- * unless NULL (both or none). dx may be dy. */
+/* dx = rstd (g - mean g - xhat mean(g xhat)), g = dy * a, added to dx when `add`, for rows that share a. sum += dy
+ * and sum_x += dy * xhat, rows ascending, unless NULL (both or none). dx may be dy. */
 typedef struct row_norm_grad {
-  int64_t n;
+  int64_t rows, n;
   real eps;
   const real *x, *dy, *a;
+  int64_t ldx, lddy;
   real *dx, *sum, *sum_x;
+  int64_t lddx;
   int add;
 } row_norm_grad;
 
-/* For each head: y = rotation of (xhat * w + b); cosines NULL: no rotation. y may be x. */
+/* For each head of each row: y = rotation of (xhat * w + b) by the angles of row map[r] of the tables (strides
+ * ld_cos, ld_sin); map NULL or a negative entry: no rotation. y may be x. */
 typedef struct row_heads {
-  int64_t heads, dim;
+  int64_t rows, heads, dim;
   real eps;
   const real *x, *w, *b, *cosines, *sines;
+  int64_t ldx, ld_cos, ld_sin;
+  const int32_t *map;
   real *y;
+  int64_t ldy;
 } row_heads;
 
-/* Gradient of row_heads; sum and sum_x [dim] run over the heads as in row_norm_grad, of dy rotated back. dx may be
- * dy. work [dim]. */
+/* Gradient of row_heads; sum and sum_x [dim] run over rows and heads as in row_norm_grad, of dy rotated back. dx may
+ * be dy. work [ROW_TOGETHER * dim]. */
 typedef struct row_heads_grad {
-  int64_t heads, dim;
+  int64_t rows, heads, dim;
   real eps;
   const real *x, *dy, *w, *cosines, *sines;
+  int64_t ldx, lddy, ld_cos, ld_sin;
+  const int32_t *map;
   real *dx, *sum, *sum_x, *work;
+  int64_t lddx;
 } row_heads_grad;
 
 /* One step of op_adamw on n elements, factors made ready: g' = g * scale; w = w * keep - rate * m / (sqrt(v *

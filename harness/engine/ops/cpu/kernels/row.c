@@ -11,6 +11,7 @@
 #endif
 
 #define LANES ROW_LANES
+#define TOGETHER ROW_TOGETHER
 
 /* Runs `body` over j = 0 .. n-1 in steps of LANES with l the lane of j; the tail takes the first lanes. */
 #define BY_LANES(n, body)                                                                                            \
@@ -57,22 +58,30 @@ TD_INLINE double tree_double(double s[LANES]) {
 
 _Static_assert(LANES == 32, "the trees are written out for 32 lanes");
 
-typedef struct stat {
-  real mean, rest, rstd; /* xhat = ((x - mean) - rest) * rstd */
-} stat;
+typedef struct stats {
+  real mean[TOGETHER], rest[TOGETHER], rstd[TOGETHER]; /* xhat = ((x - mean) - rest) * rstd */
+} stats;
 
 /* Two passes, the second around the rounded mean: `rest` is what the rounding of the mean left over. Without it a row
  * far from zero loses as many digits of xhat as its offset has over its spread. */
-TD_INLINE stat statistics(const real *x, int64_t n, real eps) {
-  real s[LANES] = {0}, q[LANES] = {0}, count = (real)n;
-  BY_LANES(n, s[l] += x[j]);
-  stat t = {.mean = tree(s) / count};
-  for (int l = 0; l < LANES; l++) s[l] = 0;
-  BY_LANES(n, real d = x[j] - t.mean; s[l] += d; q[l] += d * d);
-  t.rest = tree(s) / count;
-  real var = tree(q) / count - t.rest * t.rest;
-  t.rstd = R(1.0) / SQRT((var > 0 ? var : 0) + eps);
-  return t;
+TD_INLINE void statistics(const real *const x[TOGETHER], int rows, int64_t n, real eps, stats *t) {
+  real sum[TOGETHER] = {0}, square[TOGETHER] = {0}, count = (real)n;
+  for (int i = 0; i < rows; i++) {
+    const real *xi = x[i];
+    real s[LANES] = {0};
+    BY_LANES(n, s[l] += xi[j]);
+    sum[i] = tree(s);
+  }
+  BY_COLUMNS(TOGETHER, t->mean[j] = sum[j] / count);
+  for (int i = 0; i < rows; i++) {
+    const real *xi = x[i], mean = t->mean[i];
+    real s[LANES] = {0}, q[LANES] = {0};
+    BY_LANES(n, real d = xi[j] - mean; s[l] += d; q[l] += d * d);
+    sum[i] = tree(s);
+    square[i] = tree(q);
+  }
+  BY_COLUMNS(TOGETHER, real rest = sum[j] / count; real var = square[j] / count - rest * rest; t->rest[j] = rest;
+             t->rstd[j] = R(1.0) / SQRT((var > 0 ? var : 0) + eps));
 }
 
 static void fold(const row_fold *r) {
@@ -85,63 +94,128 @@ static void fold(const row_fold *r) {
   }
 }
 
-TD_INLINE void norm_row(int64_t n, real eps, const real *x, const real *a, const real *c, real *y) {
-  stat t = statistics(x, n, eps);
-  BY_COLUMNS(n, y[j] = ((x[j] - t.mean) - t.rest) * t.rstd * a[j] + c[j]);
+TD_INLINE int group_size(int64_t left) {
+  return left < TOGETHER ? (int)left : TOGETHER;
+}
+
+/* y = xhat * a + c for the rows of a group. */
+TD_INLINE void norm_group(const real *const x[TOGETHER], real *const y[TOGETHER], int rows, const row_norm *r) {
+  const int64_t n = r->n;
+  const real *a = r->a, *c = r->c;
+  stats t;
+  statistics(x, rows, n, r->eps, &t);
+  for (int i = 0; i < rows; i++) {
+    const real *xi = x[i], mean = t.mean[i], rest = t.rest[i], rstd = t.rstd[i];
+    real *yi = y[i];
+    BY_COLUMNS(n, yi[j] = ((xi[j] - mean) - rest) * rstd * a[j] + c[j]);
+  }
 }
 
 static void norm(const row_norm *r) {
-  norm_row(r->n, r->eps, r->x, r->a, r->c, r->y);
+  const real *x[TOGETHER];
+  real *y[TOGETHER];
+  for (int64_t at = 0; at < r->rows; at += TOGETHER) {
+    int m = group_size(r->rows - at);
+    for (int i = 0; i < m; i++) {
+      x[i] = r->x + (at + i) * r->ldx;
+      y[i] = r->y + (at + i) * r->ldy;
+    }
+    norm_group(x, y, m, r);
+  }
 }
 
-TD_INLINE void norm_grad_row(const row_norm_grad *r) {
+/* A group of rows of a norm's gradient; dx[i] may be dy[i]. */
+typedef struct grad_group {
+  const real *x[TOGETHER], *dy[TOGETHER];
+  real *dx[TOGETHER];
+  int rows;
+} grad_group;
+
+TD_INLINE void norm_grad_group(const grad_group *g, const row_norm_grad *r) {
   const int64_t n = r->n;
-  const real *x = r->x, *dy = r->dy, *a = r->a;
-  real *dx = r->dx, *sum = r->sum, *sum_x = r->sum_x;
-  stat t = statistics(x, n, r->eps);
-  real s[LANES] = {0}, q[LANES] = {0};
-  BY_LANES(n, real xhat = ((x[j] - t.mean) - t.rest) * t.rstd; real g = dy[j] * a[j]; s[l] += g; q[l] += g * xhat);
-  if (sum) BY_COLUMNS(n, sum[j] += dy[j]; sum_x[j] += dy[j] * (((x[j] - t.mean) - t.rest) * t.rstd));
-  const real mean_g = tree(s) / (real)n, mean_gx = tree(q) / (real)n;
-  if (r->add)
-    BY_COLUMNS(n, real xhat = ((x[j] - t.mean) - t.rest) * t.rstd; real g = dy[j] * a[j];
-               dx[j] += t.rstd * (g - mean_g - xhat * mean_gx));
-  else
-    BY_COLUMNS(n, real xhat = ((x[j] - t.mean) - t.rest) * t.rstd; real g = dy[j] * a[j];
-               dx[j] = t.rstd * (g - mean_g - xhat * mean_gx));
+  const real *a = r->a;
+  real *sum = r->sum, *sum_x = r->sum_x, mean_g[TOGETHER], mean_gx[TOGETHER];
+  stats t;
+  statistics(g->x, g->rows, n, r->eps, &t);
+  for (int i = 0; i < g->rows; i++) {
+    const real *x = g->x[i], *dy = g->dy[i], mean = t.mean[i], rest = t.rest[i], rstd = t.rstd[i];
+    real s[LANES] = {0}, q[LANES] = {0};
+    BY_LANES(n, real xhat = ((x[j] - mean) - rest) * rstd; real d = dy[j] * a[j]; s[l] += d; q[l] += d * xhat);
+    if (sum) BY_COLUMNS(n, sum[j] += dy[j]; sum_x[j] += dy[j] * (((x[j] - mean) - rest) * rstd));
+    mean_g[i] = tree(s) / (real)n;
+    mean_gx[i] = tree(q) / (real)n;
+  }
+  for (int i = 0; i < g->rows; i++) {
+    const real *x = g->x[i], *dy = g->dy[i], mean = t.mean[i], rest = t.rest[i], rstd = t.rstd[i];
+    const real mg = mean_g[i], mgx = mean_gx[i];
+    real *dx = g->dx[i];
+    if (r->add)
+      BY_COLUMNS(n, real xhat = ((x[j] - mean) - rest) * rstd; real d = dy[j] * a[j];
+                 dx[j] += rstd * (d - mg - xhat * mgx));
+    else
+      BY_COLUMNS(n, real xhat = ((x[j] - mean) - rest) * rstd; real d = dy[j] * a[j];
+                 dx[j] = rstd * (d - mg - xhat * mgx));
+  }
 }
 
 static void norm_grad(const row_norm_grad *r) {
-  norm_grad_row(r);
+  grad_group g;
+  for (int64_t at = 0; at < r->rows; at += TOGETHER) {
+    g.rows = group_size(r->rows - at);
+    for (int i = 0; i < g.rows; i++) {
+      g.x[i] = r->x + (at + i) * r->ldx;
+      g.dy[i] = r->dy + (at + i) * r->lddy;
+      g.dx[i] = r->dx + (at + i) * r->lddx;
+    }
+    norm_grad_group(&g, r);
+  }
+}
+
+/* Head v of a stretch of rows, counted row by row. */
+TD_INLINE int64_t head_at(int64_t v, int64_t heads, int64_t dim, int64_t ld) {
+  return v / heads * ld + v % heads * dim;
 }
 
 static void heads(const row_heads *r) {
-  const real *co = r->cosines, *si = r->sines;
-  for (int64_t h = 0; h < r->heads; h++) {
-    real *y = r->y + h * r->dim;
-    norm_row(r->dim, r->eps, r->x + h * r->dim, r->w, r->b, y);
-    if (!co) continue;
-    BY_COLUMNS(r->dim / 2, real a = y[2 * j]; real b = y[2 * j + 1]; y[2 * j] = a * co[j] - b * si[j];
-               y[2 * j + 1] = b * co[j] + a * si[j]);
+  const row_norm norm = {.n = r->dim, .eps = r->eps, .a = r->w, .c = r->b};
+  const real *x[TOGETHER];
+  real *y[TOGETHER];
+  for (int64_t v = 0; v < r->rows * r->heads; v += TOGETHER) {
+    int m = group_size(r->rows * r->heads - v);
+    for (int i = 0; i < m; i++) {
+      x[i] = r->x + head_at(v + i, r->heads, r->dim, r->ldx);
+      y[i] = r->y + head_at(v + i, r->heads, r->dim, r->ldy);
+    }
+    norm_group(x, y, m, &norm);
+    for (int i = 0; i < m; i++) {
+      int64_t angle = r->map ? r->map[(v + i) / r->heads] : -1;
+      if (angle < 0) continue;
+      const real *co = r->cosines + angle * r->ld_cos, *si = r->sines + angle * r->ld_sin;
+      real *yi = y[i];
+      BY_COLUMNS(r->dim / 2, real a = yi[2 * j]; real b = yi[2 * j + 1]; yi[2 * j] = a * co[j] - b * si[j];
+                 yi[2 * j + 1] = b * co[j] + a * si[j]);
+    }
   }
 }
 
 static void heads_grad(const row_heads_grad *r) {
-  const real *co = r->cosines, *si = r->sines;
-  real *g = r->work;
-  for (int64_t h = 0; h < r->heads; h++) {
-    const real *dy = r->dy + h * r->dim;
-    if (co)
-      BY_COLUMNS(r->dim / 2, real a = dy[2 * j]; real b = dy[2 * j + 1]; g[2 * j] = a * co[j] + b * si[j];
-                 g[2 * j + 1] = b * co[j] - a * si[j]);
-    norm_grad_row(&(row_norm_grad){.n = r->dim,
-                                   .eps = r->eps,
-                                   .x = r->x + h * r->dim,
-                                   .dy = co ? g : dy,
-                                   .a = r->w,
-                                   .dx = r->dx + h * r->dim,
-                                   .sum = r->sum,
-                                   .sum_x = r->sum_x});
+  const row_norm_grad norm = {.n = r->dim, .eps = r->eps, .a = r->w, .sum = r->sum, .sum_x = r->sum_x};
+  grad_group g;
+  for (int64_t v = 0; v < r->rows * r->heads; v += TOGETHER) {
+    g.rows = group_size(r->rows * r->heads - v);
+    for (int i = 0; i < g.rows; i++) {
+      int64_t angle = r->map ? r->map[(v + i) / r->heads] : -1;
+      const real *dy = r->dy + head_at(v + i, r->heads, r->dim, r->lddy);
+      real *back = r->work + i * r->dim;
+      g.x[i] = r->x + head_at(v + i, r->heads, r->dim, r->ldx);
+      g.dx[i] = r->dx + head_at(v + i, r->heads, r->dim, r->lddx);
+      g.dy[i] = angle < 0 ? dy : back;
+      if (angle < 0) continue;
+      const real *co = r->cosines + angle * r->ld_cos, *si = r->sines + angle * r->ld_sin;
+      BY_COLUMNS(r->dim / 2, real a = dy[2 * j]; real b = dy[2 * j + 1]; back[2 * j] = a * co[j] + b * si[j];
+                 back[2 * j + 1] = b * co[j] - a * si[j]);
+    }
+    norm_grad_group(&g, &norm);
   }
 }
 
