@@ -21,7 +21,7 @@ static int read_one(err *e, const stage_cell *cell, const char *role, int world,
   if (!stage_has_input(cell, role)) return OK;
   TRY(stage_input(e, cell, role, &path));
   TRY(video_read(e, path, NULL, &out->c));
-  if (world) {
+  if (world && out->c.colour == CLIP_DECODED) { /* the matte is read off a picture with its background */
     TRY(mem_new(e, (int64_t)out->c.frames * out->c.height * out->c.width, sizeof(float), "matte", &out->truth));
     world_matte(&out->c, out->truth);
   }

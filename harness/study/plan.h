@@ -3,7 +3,7 @@
  *   prepare   clips and captions -> latents and text rows
  *   pretrain  procedural RGB clips -> base weights, when model.weights is "pretrain"
  *   train     a design's adapter, for one train seed
- *   sample    one clip: a design, a sample seed, a prompt
+ *   sample    one clip: a design, a sample seed, a prompt; or the file that is this clip of another program
  *   score     the measures of one clip
  *
  * key = SHA-256 of the canonical JSON of
@@ -24,7 +24,7 @@
 int plan_code_epoch(stage s);
 
 typedef struct plan_input {
-  const char *role;    /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base" */
+  const char *role; /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base", "file" */
   char hash[HASH_HEX]; /* content of a file, or key of a cell */
   int64_t cell;        /* index of the upstream cell, -1 for a file; always before the cell itself */
   const char *path;    /* where the file is now; NULL for a cell. Not in the key */
@@ -50,6 +50,7 @@ typedef struct plan {
   int64_t count[STAGE_COUNT];
   int64_t *score; /* [study.n_points] index of each point's score cell */
   struct plan_index *index;
+  struct external_clips *files; /* of other programs; what paths of inputs point into */
 } plan;
 
 /* Where contents come from; content_sha is one. Called once per path. */
