@@ -11,5 +11,5 @@ static const variant_option options[] = {
 
 const variant variant_external = {.name = "external",
                                   .help = "RGBA clips that another program made, read from a folder",
-                                  .source = "DESIGN.md 4",
+                                  .source = "the program that made them",
                                   .options = options};

@@ -270,13 +270,6 @@ static const setting table[] = {
      .stages = BIT(PREPARE) | BIT(SAMPLE) | SPEC_IMPORT,
      .help = "frame rate clips are brought to and written with"},
 
-    {.path = "external.dir",
-     .kind = SETTING_FILE,
-     .initial = "\"\"",
-     .when = "design=external",
-     .stages = SPEC_IMPORT,
-     .help = "folder of the clips that another program made: PROMPT_SEED.* or PROMPT/SEED.*"},
-
     LOOP_ROWS("train", HOME_TRAIN, BIT(TRAIN)),
     {.path = "train.domain_lr",
      .kind = SETTING_NUMBER,
@@ -386,6 +379,13 @@ static const setting table[] = {
      .initial = "\"mean\"",
      .stages = BIT(SAMPLE),
      .help = "how the three decoded channels become one alpha"},
+
+    {.path = "external.dir",
+     .kind = SETTING_FILE,
+     .initial = "\"\"",
+     .when = "design=external",
+     .stages = SPEC_IMPORT,
+     .help = "folder of the clips that another program made: PROMPT_SEED.* or PROMPT/SEED.*"},
 
     RESOURCE_ROWS("prepare", BIT(PREPARE)),
     RESOURCE_ROWS("pretrain", BIT(PRETRAIN)),

@@ -197,6 +197,7 @@ static int read_design(loader *l, int doc, const json *d, study_row *r) {
   err why = {0};
   if (design_parse(&why, d->str, &r->design) != OK) {
     problem_error(l->p, load_at(l, doc, d), "%s", why.text);
+    r->design = (design){0};
     return OK;
   }
   layout lay;
