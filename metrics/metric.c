@@ -46,6 +46,9 @@ const metric_reason *metric_reasons(void) {
       {METRIC_NO_BAND, "alpha has no edge"},
       {METRIC_NO_MASK, "alpha is nowhere at least one half"},
       {METRIC_NO_GROUND, "alpha is nowhere below .02"},
+      {METRIC_NO_UNKNOWN, "a frame's trimap has no unknown pixels"},
+      {METRIC_TOO_SMALL, "the frames are smaller than the metric's window"},
+      {METRIC_NO_COLOUR, "nowhere do both clips have a foreground colour"},
       {METRIC_IDENTICAL, "the pictures are equal, the ratio is infinite"},
       {NULL, NULL},
   };

@@ -76,6 +76,9 @@ enum {
 #define METRIC_NO_BAND "no_band"
 #define METRIC_NO_MASK "no_mask"
 #define METRIC_NO_GROUND "no_ground"
+#define METRIC_NO_UNKNOWN "no_unknown"
+#define METRIC_TOO_SMALL "too_small"
+#define METRIC_NO_COLOUR "no_colour"
 #define METRIC_IDENTICAL "identical"
 
 typedef struct metric_reason {

@@ -92,6 +92,22 @@ static json *cells_json(const plan *p) {
   return j;
 }
 
+static json *scorers_json(const study *s) {
+  json *list = json_new(JSON_ARRAY);
+  for (int i = 0; i < s->n_scorers; i++) {
+    const study_scorer *x = s->scorers[i];
+    json *j = json_new(JSON_OBJECT), *measures = json_new(JSON_ARRAY);
+    for (int k = 0; k < s->n_metrics; k++)
+      if (s->metrics[k].scorer == i) cli_push(&measures, json_new_string(s->metrics[k].id));
+    cli_set_text(&j, "id", x->id);
+    cli_set_text(&j, "card", x->card.id);
+    cli_set_int(&j, "version", x->card.version);
+    cli_set(&j, "measures", measures);
+    cli_push(&list, j);
+  }
+  return list;
+}
+
 static json *as_json(const loaded_study *l, const cost_table *costs) {
   json *j = json_new(JSON_OBJECT);
   cli_set_text(&j, "file", l->file);
@@ -103,6 +119,7 @@ static json *as_json(const loaded_study *l, const cost_table *costs) {
   cli_set(&j, "variants", rows_json(l->s));
   cli_set_int(&j, "prompts", l->s->n_prompts);
   cli_set_int(&j, "metrics", l->s->n_metrics);
+  cli_set(&j, "scorers", scorers_json(l->s));
   cli_set_int(&j, "points", l->s->n_points);
   cli_set_int(&j, "excluded", l->s->n_excluded);
   cli_set(&j, "cells", cells_json(l->p));
@@ -165,10 +182,11 @@ const cli_verb verb_check = {
     .group = "studies",
     .help = "read a study file, list its problems, count its cells",
     .usage = "STUDY [NAME=VALUE]...",
-    .about = "Reads a study file, validates and expands it and counts the cells of every stage; nothing is run. All\n"
-             "problems go to standard error as FILE:LINE:COLUMN with the nearest name that exists. STUDY is a file, "
-             "or the\n"
-             "name of one in configs/studies; NAME=VALUE are the study's own arguments.",
+    .about =
+        "Reads a study file, validates and expands it and counts the cells of every stage; nothing is run but the\n"
+        "--describe of its external scorers. All problems go to standard error as FILE:LINE:COLUMN with the\n"
+        "nearest name that exists. STUDY is a file, or the name of one in configs/studies; NAME=VALUE are the\n"
+        "study's own arguments.",
     .examples = "tandem check ablation\n"
                 "tandem check configs/studies/ablation.json --plan\n"
                 "tandem check configs/studies/emoji.json data=clips/ --set train.steps=100 --json",

@@ -29,7 +29,7 @@ static const cli_option options[] = {
     {.name = "retry",
      .kind = CLI_FLAG,
      .offset = offsetof(run_args, retry),
-     .help = "try cells again that failed in an earlier run"},
+     .help = "try cells again that failed in an earlier run, and ask scorers again that did not answer"},
     {.name = "max-fail",
      .kind = CLI_INT,
      .offset = offsetof(run_args, max_fail),
@@ -48,6 +48,7 @@ static json *summary_json(const loaded_study *l, const run_summary *s) {
   cli_set_int(&j, "ran", s->ran);
   cli_set_int(&j, "failed", s->failed);
   cli_set_int(&j, "blocked", s->blocked);
+  cli_set_int(&j, "unanswered", s->unanswered);
   cli_set_int(&j, "signal", s->stopped_by);
   cli_set_number(&j, "seconds", s->seconds);
   return j;
@@ -61,6 +62,11 @@ static void conclude(cli *c, const loaded_study *l, const run_summary *s) {
   }
   cli_note(c, "%s: %lld cells, %lld run, %lld were done already; %.1f s", l->s->name, (long long)s->total,
            (long long)s->ran, (long long)s->hits, s->seconds);
+  if (s->unanswered)
+    cli_note(c,
+             "scorers failed on %lld clips; `%s table` gives the reasons, their logs the details (`%s show KEY`); "
+             "run again with --retry to ask again",
+             (long long)s->unanswered, c->program, c->program);
   if (s->failed + s->blocked) {
     cli_note(c, "%lld cells failed, %lld are blocked by them; see `%s status`, then run again with --retry",
              (long long)s->failed, (long long)s->blocked, c->program);

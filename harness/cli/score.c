@@ -1,6 +1,7 @@
 /* tandem score: the metrics of clips made by any program, without a study. */
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -294,7 +295,9 @@ static void settle(scoring *s, int64_t i, int rc, const err *e) {
     }
     text_free(t);
   }
-  progress_tick(&s->bar, s->finished, s->jobs.n, "");
+  char detail[32];
+  snprintf(detail, sizeof detail, "%lld failed", (long long)s->failed);
+  if (s->jobs.n > 1) progress_tick(&s->bar, s->finished, s->jobs.n, detail);
 }
 
 static int all_clips(scoring *s) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "run/scorer_study.h"
 #include "study/content.h"
 
 static int read_and_plan(cli *c, const study_args *a, loaded_study *l) {
@@ -14,7 +15,8 @@ static int read_and_plan(cli *c, const study_args *a, loaded_study *l) {
                     .n_args = c->words.n - 1,
                     .sets = a->sets.v,
                     .n_sets = a->sets.n,
-                    .limit = a->limit};
+                    .limit = a->limit,
+                    .describe = scorer_study_describe};
   rc = study_load(&why, &in, &l->problems, &l->s);
   if (rc == OK) rc = plan_make(&why, l->s, &(plan_source){content_sha, NULL}, &l->problems, &l->p);
   if (rc == E_CONFIG) /* the problems themselves are printed, so the first need not be repeated */

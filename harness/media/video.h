@@ -1,10 +1,10 @@
 /* Video and image files in and out through the FFmpeg libraries; none of their types leave the room.
  *
  * Reading: whatever FFmpeg decodes from a local file (Matroska, WebM, MOV, MP4, AVI, NUT, Y4M, GIF, PNG, APNG, WebP,
- * JPEG, TIFF, BMP, and numbered sequences such as "dir/%03d.png"), 8 to 16 bits. YUV becomes RGB by the file's own
- * matrix (BT.601, 709, 2020, 240M, FCC; when it does not say, 709 from 1280 columns or 577 rows on, else 601), range
- * (limited unless it says full; grey and RGB are full) and chroma siting, with bilinear chroma. Alpha is always full
- * range. Colour values are the file's code values scaled to [0,1]; no transfer function is applied. */
+ * JPEG, TIFF, BMP, PPM, and numbered sequences such as "dir/%03d.png"), 8 to 16 bits. YUV becomes RGB by the file's
+ * own matrix (BT.601, 709, 2020, 240M, FCC; when it does not say, 709 from 1280 columns or 577 rows on, else 601),
+ * range (limited unless it says full; grey and RGB are full) and chroma siting, with bilinear chroma. Alpha is always
+ * full range. Colour values are the file's code values scaled to [0,1]; no transfer function is applied. */
 #ifndef TD_MEDIA_VIDEO_H
 #define TD_MEDIA_VIDEO_H
 

@@ -25,7 +25,8 @@ struct video {
 
 /* Playlists and the like could make FFmpeg open other files; only self-contained formats are let in. */
 static const char formats[] = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,nut,yuv4mpegpipe,ivf,ogg,mpegts,gif,apng,"
-                              "image2,png_pipe,webp_pipe,jpeg_pipe,tiff_pipe,bmp_pipe,exr_pipe,dpx_pipe,sgi_pipe";
+                              "image2,png_pipe,webp_pipe,jpeg_pipe,tiff_pipe,bmp_pipe,exr_pipe,dpx_pipe,sgi_pipe,"
+                              "pam_pipe,ppm_pipe,pgm_pipe,pbm_pipe";
 
 static int open_format(err *e, const char *path, double fps, AVFormatContext **out) {
   int rc = OK;

@@ -28,8 +28,7 @@ static int from_study(err *e, const study *st, borrowed *b, table_input *in) {
   for (int i = 0; i < st->n_rows; i++) b->rows[i] = st->rows[i].name;
   for (int i = 0; i < st->n_metrics; i++) {
     const study_metric *m = &st->metrics[i];
-    const metric *def = m->request.metric;
-    b->metrics[i] = (table_metric){m->id, def->version, def->direction, def->unit, m->primary};
+    b->metrics[i] = (table_metric){m->id, m->version, m->direction, m->unit, m->primary};
   }
   for (int64_t i = 0; i < st->n_points; i++) {
     const study_point *p = &st->points[i];
@@ -48,23 +47,26 @@ out:
   return rc;
 }
 
-/* Score cells that are not done: every state but done, one list. */
-static int unfinished(err *e, store *s, int64_t study_id, borrowed *b) {
-  int rc = OK;
+/* Score cells that are not done: every state but done, one list. Where a clip has a score in process, that one speaks
+ * for it: its scorers' cells are not further clips. */
+static int unfinished(err *e, store *s, const study *st, int64_t study_id, borrowed *b) {
+  int rc = OK, in_process = 0;
   int64_t kept = 0;
+  for (int i = 0; i < st->n_metrics; i++) in_process |= st->metrics[i].scorer < 0;
   TRY(store_cells_in(s, e, study_id, CELL_STATES, &b->missing));
   for (int64_t i = 0; i < b->missing.n; i++)
-    if (b->missing.at[i].stage == STAGE_SCORE && b->missing.at[i].state != CELL_DONE)
+    if (b->missing.at[i].stage == STAGE_SCORE && b->missing.at[i].state != CELL_DONE &&
+        !(in_process && b->missing.at[i].by_scorer))
       b->missing.at[kept++] = b->missing.at[i];
   b->missing.n = kept;
 out:
   return rc;
 }
 
-static int from_store(err *e, store *s, int64_t study_id, borrowed *b, table_input *in) {
+static int from_store(err *e, store *s, const study *st, int64_t study_id, borrowed *b, table_input *in) {
   int rc = OK;
   TRY(store_score_list(s, e, study_id, &b->scores));
-  TRY(unfinished(e, s, study_id, b));
+  TRY(unfinished(e, s, st, study_id, b));
   TRY(store_retried_list(s, e, study_id, &b->retried));
   TRY(store_build_list(s, e, study_id, &b->builds));
   in->scores = b->scores.at, in->n_scores = b->scores.n;
@@ -84,7 +86,7 @@ int study_table(err *e, store *s, const study *st, const stats_options *stats, t
   TRY(store_study_list(s, e, st->name, &known));
   in.stored_sha256 = known.at[0].spec_sha256;
   TRY(from_study(e, st, &b, &in));
-  TRY(from_store(e, s, known.at[0].study_id, &b, &in));
+  TRY(from_store(e, s, st, known.at[0].study_id, &b, &in));
   TRY(table_build(e, &in, out));
 out:
   store_studies_free(&known);

@@ -26,6 +26,7 @@
 #define MOST_JOBS 64
 #define SAMPLE_PACK 16
 #define SCORE_PACK 32
+#define SCORER_PACK 512 /* a program may be slow to start, and each answer is stored as it comes */
 
 typedef struct slot {
   pid_t pid; /* 0: free */
@@ -165,8 +166,11 @@ static int claim(runner *q, slot *w) {
     store_want want = {.study_id = q->study_id,
                        .has_stage = 1,
                        .stage = (stage)s,
-                       .pack_role = pack > 1 ? "adapter" : NULL,
+                       .pack_role = pack == 1          ? NULL
+                                    : s == STAGE_SCORE ? "scorer"
+                                                       : "adapter",
                        .max_cells = q->solo[s] ? 1 : pack,
+                       .max_with_role = s == STAGE_SCORE && !q->solo[s] ? SCORER_PACK : 0,
                        .owner = q->owner,
                        .build_id = q->host.build_id,
                        .host_id = q->host.host_id,
@@ -427,6 +431,7 @@ static int summarise(runner *q) {
   TRY(counts(q, &e));
   q->sum->failed = e.failed;
   q->sum->blocked = e.blocked;
+  TRY(store_unanswered(q->s, q->e, q->study_id, &q->sum->unanswered));
   q->sum->seconds = now() - q->began;
   if (q->r->event) q->r->event(q->r->user, &e);
 out:

@@ -41,7 +41,7 @@ typedef struct run_request {
   const char *results; /* store folder */
   int jobs;            /* worker processes; 0: one a core */
   int threads;         /* of each worker; 0: cores / jobs in use */
-  int retry;           /* failed cells are tried again */
+  int retry;           /* failed cells are tried again, and scorers asked again what they failed to answer */
   int64_t max_fail;    /* stop after so many failed cells; 0: never */
   const char *self;    /* how the user called us, for messages */
   void (*event)(void *user, const run_event *e);
@@ -51,7 +51,8 @@ typedef struct run_request {
 typedef struct run_summary {
   int64_t total, hits; /* cells of the plan; those done before we began */
   int64_t ran, failed, blocked;
-  int stopped_by; /* signal number, 0: ran to the end */
+  int64_t unanswered; /* done scores with a measure that an external scorer failed to answer */
+  int stopped_by;     /* signal number, 0: ran to the end */
   double seconds;
 } run_summary;
 

@@ -299,6 +299,7 @@ int stage_run(err *e, stage s, stage_cell *cells, int64_t n, const stage_env *en
   int rc = OK;
   for (int64_t i = 0; i < n; i++) cells[i].resumed_from = -1;
   if (s == STAGE_SAMPLE) return run_samples(e, cells, n, env);
+  if (s == STAGE_SCORE && stage_is_scorer(&cells[0])) return stage_scorer(e, cells, n, env);
   for (int64_t i = 0; i < n; i++) {
     if (env->stop && env->stop(env->user)) FAIL(e, E_INTERRUPTED, "stopped before cell %lld", (long long)i);
     switch (s) {

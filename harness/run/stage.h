@@ -4,6 +4,7 @@
 #define TD_RUN_STAGE_H
 
 #include "base/json.h"
+#include "study/card.h"
 #include "study/spec.h"
 
 #define STAGE_PATH 1024
@@ -20,7 +21,8 @@ typedef struct stage_measure {
   char metric[256]; /* canonical text of the request */
   int version;
   double value;
-  const char *reason; /* static, or NULL */
+  const char *reason; /* NULL, static, or `own` */
+  char own[CARD_NAME];
   int64_t support;
 } stage_measure;
 
@@ -45,11 +47,15 @@ typedef struct stage_env {
   int (*temp)(void *user, err *e, const char *suffix, char path[STAGE_PATH]);
   void (*progress)(void *user, int64_t done, int64_t total, double value); /* value: loss, or NaN */
   int (*stop)(void *user);
+  /* Called when a cell of several is complete, so that what is done is kept whatever comes; may be NULL. */
+  int (*done)(void *user, err *e, int64_t cell);
+  /* Bytes for the log of a cell; may be NULL. */
+  void (*log)(void *user, int64_t cell, const char *data, size_t n);
   void *user;
 } stage_env;
 
 /* Runs n cells of one stage that may share work: training and preparing take one at a time; samples of one adapter
- * are batched; scores go clip by clip. */
+ * are batched; scores go clip by clip; scores by a program go to one process of it. */
 int stage_run(err *e, stage s, stage_cell *cells, int64_t n, const stage_env *env) TD_MUST_CHECK;
 
 #endif

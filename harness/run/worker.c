@@ -26,6 +26,8 @@ typedef struct worker {
   stage_file (*inputs)[PLAN_INPUTS];
   json **specs, **hints;
   int64_t n;
+  int64_t stored; /* cells of the pack whose result is in the store */
+  int64_t alone;  /* the cell that runs on its own */
   int stopping;
   double last_note;
 } worker;
@@ -84,6 +86,17 @@ static int on_stop(void *user) {
   struct signalfd_siginfo info;
   if (!w->stopping && read(w->t->signals, &info, sizeof info) == (ssize_t)sizeof info) w->stopping = 1;
   return w->stopping;
+}
+
+/* Each line goes to the log of the cell it is about; a log that cannot be written costs only itself. */
+static void on_log(void *user, int64_t cell, const char *data, size_t n) {
+  const worker *w = user;
+  char path[STAGE_PATH];
+  int length = snprintf(path, sizeof path, "%s/%s", w->t->results, w->t->jobs->at[w->alone + cell].log_path);
+  int fd = length < STAGE_PATH ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+  if (fd < 0) return;
+  if (write(fd, data, n) < 0) errno = 0;
+  close(fd);
 }
 
 /* --- cells from jobs --- */
@@ -254,12 +267,21 @@ static void cancel_job(worker *w, int64_t i) {
   if (store_cancel(w->s, &e, w->t->jobs->at[i].attempt_id, store_now_ms()) != OK) fprintf(stderr, "%s\n", e.text);
 }
 
+static int on_done(void *user, err *e, int64_t cell) {
+  worker *w = user;
+  (void)e; /* it is the worker's own */
+  int rc = finish(w, cell);
+  if (rc == OK) w->stored = cell + 1;
+  return rc;
+}
+
 static stage_env env_of(worker *w, const char *checkpoint) {
   return (stage_env){.threads = w->t->threads,
                      .checkpoint = checkpoint,
                      .temp = on_temp,
                      .progress = on_progress,
                      .stop = on_stop,
+                     .log = on_log,
                      .user = w};
 }
 
@@ -268,6 +290,7 @@ static int run_alone(worker *w, int64_t i) {
   char checkpoint[STAGE_PATH] = "";
   int trains = w->stage == STAGE_TRAIN || w->stage == STAGE_PRETRAIN, rc = OK;
   err_clear(&w->e);
+  w->alone = i;
   if (trains) rc = worker_checkpoint(&w->e, w->t->results, w->t->jobs->at[i].key, checkpoint);
   stage_env env = env_of(w, checkpoint);
   if (rc == OK) rc = stage_run(&w->e, w->stage, &w->cells[i], 1, &env);
@@ -286,15 +309,15 @@ static int run_alone(worker *w, int64_t i) {
 
 static int run_pack(worker *w) {
   int status = WORKER_OK;
-  int64_t done = 0;
   if (w->n > 1) {
     stage_env env = env_of(w, "");
+    env.done = on_done;
     int rc = stage_run(&w->e, w->stage, w->cells, w->n, &env);
-    while (rc == OK && done < w->n && (rc = finish(w, done)) == OK) done++;
+    while (rc == OK && w->stored < w->n) rc = on_done(w, &w->e, w->stored);
     if (rc == OK) return WORKER_OK;
   }
   /* One cell, or a pack that failed: whose fault it was shows when each runs alone. */
-  for (int64_t i = done; i < w->n; i++) {
+  for (int64_t i = w->stored; i < w->n; i++) {
     for (int k = 0; k < w->cells[i].n_outputs; k++) unlink(w->cells[i].outputs[k].path);
     w->cells[i].n_outputs = 0;
     stage_cell_clear(&w->cells[i]);

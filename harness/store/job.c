@@ -76,6 +76,7 @@ static int choose(store *s, err *e, const store_want *w, int64_t max, char (*key
   bind_ready(&rest, w, stmt_str(&first, 0));
   stmt_text(&rest, stmt_str(&first, 1));
   stmt_text(&rest, stmt_str(&first, 2));
+  if (w->max_with_role && (stmt_str(&first, 1) || stmt_str(&first, 2))) max = w->max_with_role;
   stmt_int(&rest, max);
   while (*n < max) {
     TRY(stmt_row(&rest, &row));
@@ -195,13 +196,14 @@ out:
 
 int store_claim(store *s, err *e, const store_want *want, store_jobs *out) {
   int64_t max = want->pack_role && want->max_cells > 1 ? want->max_cells : 1;
+  int64_t most = want->max_with_role > max ? want->max_with_role : max;
   char(*key)[STORE_KEY] = NULL;
   int rc = OK;
   *out = (store_jobs){0};
   if (!want->owner || want->lease_ms <= 0) return err_set(e, E_ARG, "a claim needs an owner and a lease");
   TRY(pool_new(e, &out->pool));
-  TRY(mem_new(e, max, sizeof *out->at, "jobs", &out->at));
-  TRY(mem_new(e, max, sizeof *key, "keys", &key));
+  TRY(mem_new(e, most, sizeof *out->at, "jobs", &out->at));
+  TRY(mem_new(e, most, sizeof *key, "keys", &key));
   TRY(db_begin(s, e));
   TRY(db_end(s, e, claim(s, e, want, max, key, out)));
 out:
@@ -461,6 +463,8 @@ out:
   return db_end(s, e, rc);
 }
 
+#define UNANSWERED "reason GLOB 'scorer_*'"
+
 int store_retry(store *s, err *e, int64_t study_id, const char *key, int64_t *n) {
   stmt q = {0};
   int rc = db_begin(s, e);
@@ -473,10 +477,35 @@ int store_retry(store *s, err *e, int64_t study_id, const char *key, int64_t *n)
   stmt_int(&q, study_id);
   TRY(stmt_run(&q));
   *n = sqlite3_changes(s->db);
+  stmt_close(&q);
+  TRY(stmt_open(&q, s, e,
+                "UPDATE cell SET state='waiting', tries=0, done_attempt_id=NULL WHERE state='done' AND stage='score'"
+                " AND (?1 IS NULL OR key=?1)"
+                " AND (?2=0 OR key IN (SELECT key FROM study_cell WHERE study_id=?2))"
+                " AND done_attempt_id IN (SELECT attempt_id FROM measure WHERE " UNANSWERED ")"));
+  stmt_text(&q, key);
+  stmt_int(&q, study_id);
+  TRY(stmt_run(&q));
+  *n += sqlite3_changes(s->db);
   TRY(db_settle(s, e));
 out:
   stmt_close(&q);
   return db_end(s, e, rc);
+}
+
+int store_unanswered(store *s, err *e, int64_t study_id, int64_t *n) {
+  stmt q = {0};
+  int row, rc = OK;
+  TRY(stmt_open(&q, s, e,
+                "SELECT count(*) FROM study_cell sc JOIN cell c USING(key) WHERE sc.study_id=? AND c.state='done'"
+                " AND c.stage='score' AND EXISTS(SELECT 1 FROM measure WHERE attempt_id=c.done_attempt_id"
+                " AND " UNANSWERED ")"));
+  stmt_int(&q, study_id);
+  TRY(stmt_row(&q, &row));
+  *n = row ? stmt_i64(&q, 0, 0) : 0;
+out:
+  stmt_close(&q);
+  return rc;
 }
 
 int store_reset(store *s, err *e, const char *key) {

@@ -20,6 +20,7 @@ typedef struct store_want {
   const char *pack_role; /* NULL: one cell. Else also further ready cells of the stage whose input of this role is the
                             same (cells without the role go together) */
   int64_t max_cells;     /* size of a pack */
+  int64_t max_with_role; /* the same where the first cell has the role; 0: max_cells */
   const char *owner;     /* names the worker process uniquely, e.g. HOST:PID:START */
   const char *build_id, *host_id; /* rows of store_put_build and store_put_host, or NULL */
   int64_t now_ms, lease_ms;
@@ -106,8 +107,11 @@ int store_cancel(store *s, err *e, int64_t attempt_id, int64_t now_ms) TD_MUST_C
 int store_reap(store *s, err *e, const char *owner, int64_t now_ms, int64_t *n) TD_MUST_CHECK;
 
 /* Failed cells (of the study, or of any when 0; only `key` when given) become ready again with a fresh count of
- * tries, and what they blocked waits again. */
+ * tries, and what they blocked waits again. So do done scores with a measure that an external scorer failed to answer
+ * (a reason that begins with "scorer_"). */
 int store_retry(store *s, err *e, int64_t study_id, const char *key, int64_t *n) TD_MUST_CHECK;
+/* How many done scores of the study such a retry would ask again. */
+int store_unanswered(store *s, err *e, int64_t study_id, int64_t *n) TD_MUST_CHECK;
 /* A done cell is computed again (its objects were damaged). What was made from it stays. E_ARG unless it is done. */
 int store_reset(store *s, err *e, const char *key) TD_MUST_CHECK;
 

@@ -160,7 +160,7 @@ out:
 #define CELL_COLUMNS                                                                                                 \
   "c.key, c.spec_json, c.lease_owner, c.stage, c.state, c.tries, c.max_tries, c.lease_until_ms, c.done_attempt_id,"  \
   " s.name, sc.variant, sc.prompt_id, sc.axes_json, sc.train_seed, sc.sample_seed, a.fail_class, a.fail_msg,"        \
-  " a.log_path, a.n"
+  " a.log_path, a.n, EXISTS(SELECT 1 FROM cell_input i WHERE i.key=c.key AND i.role='scorer')"
 /* ?1 is the study to prefer, or 0 */
 #define CELL_JOINS                                                                                                   \
   " LEFT JOIN study_cell sc ON sc.key=c.key AND sc.study_id=(SELECT study_id FROM study_cell z WHERE z.key=c.key"    \
@@ -186,9 +186,10 @@ static int fill_cell(stmt *q, err *e, store_pool *p, void *row) {
   r->train_seed = stmt_i64(q, 13, SEED_NONE);
   r->sample_seed = stmt_i64(q, 14, SEED_NONE);
   r->attempts = stmt_i64(q, 18, 0);
-  if (sqlite3_column_count(q->p) > 19) {
-    r->depth = (int)stmt_i64(q, 19, 0);
-    TRY(pool_keep(p, e, stmt_str(q, 20), &r->role));
+  r->by_scorer = (int)stmt_i64(q, 19, 0);
+  if (sqlite3_column_count(q->p) > 20) {
+    r->depth = (int)stmt_i64(q, 20, 0);
+    TRY(pool_keep(p, e, stmt_str(q, 21), &r->role));
   }
 out:
   return rc;

@@ -38,7 +38,8 @@ typedef struct store_cell_row {
   /* from the last attempt */
   const char *fail_class, *fail_msg, *log_path;
   int64_t attempts;
-  int depth; /* lineage: 0 the cell, 1 its inputs (or dependants)...; role is how it was reached */
+  int by_scorer; /* a score that an external scorer answers */
+  int depth;     /* lineage: 0 the cell, 1 its inputs (or dependants)...; role is how it was reached */
   const char *role;
 } store_cell_row;
 typedef struct store_cells {

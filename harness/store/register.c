@@ -228,16 +228,15 @@ static int put_study_metrics(store *s, err *e, const study *st) {
   if (rc != OK) return rc;
   for (int i = 0; i < st->n_metrics; i++) {
     const study_metric *from = &st->metrics[i];
-    const metric *def = from->request.metric;
     m[i] = (store_metric){.metric = from->id,
-                          .version = def->version,
-                          .direction = direction[def->direction],
-                          .unit = def->unit,
-                          .plane = plane[def->plane],
-                          .needs_ref =
-                              (def->needs & (METRIC_NEEDS_TRUTH | METRIC_NEEDS_BASE | METRIC_NEEDS_BASE_TRUTH)) != 0,
-                          .doc = def->help};
-    metric_range(&from->request, &m[i].lo, &m[i].hi);
+                          .version = from->version,
+                          .direction = direction[from->direction],
+                          .unit = from->unit,
+                          .lo = from->lo,
+                          .hi = from->hi,
+                          .plane = plane[from->plane],
+                          .needs_ref = from->needs_ref,
+                          .doc = from->help};
   }
   rc = store_metrics(s, e, m, st->n_metrics);
   free(m);

@@ -92,6 +92,7 @@ static void check_metrics(loader *l) {
   for (int r = 0; r < s->n_rows; r++) world |= s->rows[r].in_matrix && is(&s->rows[r], "data.kind", "world");
   for (int i = 0; i < s->n_metrics; i++) {
     const study_metric *m = &s->metrics[i];
+    if (m->scorer >= 0) continue;
     if (m->request.gain && !pairs)
       problem_warning(l->p, m->at, "%s needs at least two sample seeds; it will be undefined", m->id);
     if ((m->request.metric->needs & METRIC_NEEDS_TRUTH) && !world)

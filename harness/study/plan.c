@@ -31,6 +31,7 @@ typedef struct draft {
   stage stage;
   json *spec;
   const study_row *row;
+  const study_scorer *scorer; /* of a score cell that a program answers; NULL otherwise */
   const char *variant, *prompt;
   int64_t train_seed, sample_seed;
   int n_inputs;
@@ -234,6 +235,15 @@ static int canonical(err *e, const json *j, char **out) {
   return rc;
 }
 
+/* What starts and bounds a scorer but is no part of what it measures. */
+static int put_scorer_hints(err *e, const study_scorer *x, json *hints) {
+  int rc = put_text(e, hints, "scorer.folder", x->folder);
+  if (rc == OK) rc = put_number(e, hints, "scorer.timeout_s", x->timeout_s);
+  if (rc == OK) rc = put_number(e, hints, "scorer.start_s", x->start_s);
+  if (rc == OK) rc = put_number(e, hints, "scorer.failures", x->failures);
+  return rc;
+}
+
 static int make_hints(maker *m, const draft *d, char **out) {
   json *j = json_new(JSON_OBJECT);
   int rc = j ? OK : err_set(m->e, E_NOMEM, "no memory for hints");
@@ -242,6 +252,7 @@ static int make_hints(maker *m, const draft *d, char **out) {
     if (s->neutral && study_reads(d->row, s, d->stage))
       rc = spec_put(m->e, j, s->path, json_copy(d->row->value[i].v));
   }
+  if (rc == OK && d->scorer) rc = put_scorer_hints(m->e, d->scorer, j);
   if (rc == OK) rc = canonical(m->e, j, out);
   json_free(j);
   return rc;
@@ -392,24 +403,30 @@ static int by_text(const void *a, const void *b) {
   return strcmp((*(const study_metric *const *)a)->id, (*(const study_metric *const *)b)->id);
 }
 
-/* In the order of their texts: the order of a study's list is a matter of tables. */
+/* One {"id", "version"} at the end of the list. */
+static int push_metric(err *e, json *list, const char *id, int64_t version) {
+  json *one = json_new(JSON_OBJECT);
+  int rc = one ? put_text(e, one, "id", id) : err_set(e, E_NOMEM, "no memory for metrics");
+  if (rc == OK) rc = put_number(e, one, "version", (double)version);
+  if (rc != OK)
+    json_free(one);
+  else if (json_push(list, one) != OK)
+    rc = err_set(e, E_NOMEM, "no memory for metrics");
+  return rc;
+}
+
+/* Those measured in process, in the order of their texts: the order of a study's list is a matter of tables. */
 static int put_metrics(maker *m, json *spec) {
   const study *s = m->s;
   const study_metric **order = NULL;
+  int64_t n = 0;
   json *list = json_new(JSON_ARRAY);
   int rc = list ? mem_new(m->e, s->n_metrics, sizeof *order, "order of metrics", &order)
                 : err_set(m->e, E_NOMEM, "no memory for metrics");
-  for (int i = 0; rc == OK && i < s->n_metrics; i++) order[i] = &s->metrics[i];
-  if (rc == OK) qsort(order, (size_t)s->n_metrics, sizeof *order, by_text);
-  for (int i = 0; rc == OK && i < s->n_metrics; i++) {
-    json *one = json_new(JSON_OBJECT);
-    rc = one ? put_text(m->e, one, "id", order[i]->id) : err_set(m->e, E_NOMEM, "no memory for metrics");
-    if (rc == OK) rc = put_number(m->e, one, "version", order[i]->request.metric->version);
-    if (rc != OK)
-      json_free(one);
-    else if (json_push(list, one) != OK)
-      rc = err_set(m->e, E_NOMEM, "no memory for metrics");
-  }
+  for (int i = 0; rc == OK && i < s->n_metrics; i++)
+    if (s->metrics[i].scorer < 0) order[n++] = &s->metrics[i];
+  if (rc == OK) qsort(order, (size_t)n, sizeof *order, by_text);
+  for (int64_t i = 0; rc == OK && i < n; i++) rc = push_metric(m->e, list, order[i]->id, order[i]->version);
   free(order);
   if (rc == OK) return spec_put(m->e, spec, "metrics", list);
   json_free(list);
@@ -430,6 +447,82 @@ static int score_cell(maker *m, int64_t point, int64_t partner, int64_t base, in
     d.sample_seed = q->sample_seed;
     rc = put_metrics(m, d.spec);
   }
+  if (rc == OK) return add_cell(m, &d, out);
+  drop_draft(&d);
+  return rc;
+}
+
+/* --- scorers -----------------------------------------------------------------------------------------------------
+ */
+
+/* The whole of what a scorer is, for its cells' specs: its command as written and its card. */
+static int scorer_spec(err *e, const study_scorer *x, json **out) {
+  int rc = OK;
+  json *j = json_new(JSON_OBJECT), *argv = json_new(JSON_ARRAY), *card = NULL;
+  for (int i = 0; i < x->n_argv; i++)
+    if (json_push(argv, json_new_string(x->argv[i])) != OK) FAIL(e, E_NOMEM, "no memory for a scorer");
+  rc = json_set(j, "argv", argv);
+  argv = NULL;
+  if (rc == OK) rc = card_json(e, &x->card, &card);
+  if (rc == OK) rc = json_set(j, "card", card);
+  if (rc != OK) FAIL(e, rc, "no memory for a scorer");
+  *out = j;
+  j = NULL;
+out:
+  json_free(argv);
+  json_free(j);
+  return rc;
+}
+
+/* The input "scorer": one hash of what it is, which also lets its cells be claimed together. */
+static int add_scorer_input(maker *m, draft *d, const json *what) {
+  char *bytes = NULL, sha[HASH_HEX];
+  int rc = canonical(m->e, what, &bytes);
+  if (rc == OK) rc = hash_bytes(m->e, bytes, strlen(bytes), sha);
+  if (rc == OK) add_input(d, "scorer", sha, -1, d->scorer->argv[0]);
+  free(bytes);
+  return rc;
+}
+
+static int put_measures(err *e, const study_scorer *x, json *spec) {
+  json *list = json_new(JSON_ARRAY);
+  int rc = list ? OK : err_set(e, E_NOMEM, "no memory for metrics");
+  for (int i = 0; rc == OK && i < x->card.n; i++) {
+    char id[METRIC_TEXT];
+    snprintf(id, sizeof id, "%s/%s", x->id, x->card.measure[i].id);
+    rc = push_metric(e, list, id, x->card.measure[i].version);
+  }
+  if (rc == OK) return spec_put(e, spec, "metrics", list);
+  json_free(list);
+  return rc;
+}
+
+/* Reads no setting: the clip, its prompt and its seeds are all a scorer is told. */
+static int scorer_cell(maker *m, const study_scorer *x, int64_t point, int64_t base, int64_t *out) {
+  const study_point *q = &m->s->points[point];
+  const study_prompt *prompt = &m->s->prompts[q->prompt];
+  draft d = {.stage = STAGE_SCORE,
+             .row = &m->s->rows[q->row],
+             .scorer = x,
+             .variant = m->s->rows[q->row].name,
+             .prompt = prompt->id,
+             .train_seed = q->train_seed,
+             .sample_seed = q->sample_seed,
+             .spec = json_new(JSON_OBJECT)};
+  json *what = NULL;
+  int rc = scorer_spec(m->e, x, &what);
+  add_cell_input(m, &d, "sample", m->sample[point]);
+  if (base >= 0) add_cell_input(m, &d, "base", base);
+  if (rc == OK) rc = add_scorer_input(m, &d, what);
+  if (rc == OK) {
+    rc = spec_put(m->e, d.spec, "scorer", what);
+    what = NULL;
+  }
+  if (rc == OK) rc = put_measures(m->e, x, d.spec);
+  if (rc == OK) rc = put_text(m->e, d.spec, "prompt", prompt->text);
+  if (rc == OK) rc = put_seed(m->e, d.spec, "sample_seed", q->sample_seed);
+  if (rc == OK && q->train_seed != SEED_NONE) rc = put_seed(m->e, d.spec, "train_seed", q->train_seed);
+  json_free(what);
   if (rc == OK) return add_cell(m, &d, out);
   drop_draft(&d);
   return rc;
@@ -515,6 +608,7 @@ static int find_partners(maker *m, int64_t *partner) {
 static int needs(const study *s, unsigned what, int gain) {
   for (int i = 0; i < s->n_metrics; i++) {
     const metric_request *r = &s->metrics[i].request;
+    if (s->metrics[i].scorer >= 0) continue;
     if ((r->metric->needs & what) || (gain && r->gain)) return 1;
   }
   return 0;
@@ -524,18 +618,28 @@ static int needs(const study *s, unsigned what, int gain) {
 static int make_scores(maker *m) {
   const study *s = m->s;
   int with_partner = needs(s, 0, 1), with_base = needs(s, METRIC_NEEDS_BASE | METRIC_NEEDS_BASE_TRUTH, 0), rc = OK;
+  int in_process = 0, base_for_all = with_base;
   int64_t *partner = NULL, *base = NULL;
   design plain;
   TRY(mem_new(m->e, s->n_points, sizeof *partner, "partners", &partner));
   TRY(mem_new(m->e, s->n_points, sizeof *base, "base samples", &base));
   TRY(design_parse(m->e, "base", &plain));
   TRY(find_partners(m, partner));
+  for (int i = 0; i < s->n_metrics; i++) in_process |= s->metrics[i].scorer < 0;
+  for (int i = 0; i < s->n_scorers; i++) base_for_all |= s->scorers[i]->card.wants_base;
   for (int64_t i = 0; i < s->n_points; i++) {
     base[i] = -1;
-    if (with_base) TRY(sample_cell(m, &s->points[i], &plain, -1, &base[i]));
+    if (base_for_all) TRY(sample_cell(m, &s->points[i], &plain, -1, &base[i]));
     if (!with_partner) partner[i] = -1;
   }
-  for (int64_t i = 0; i < s->n_points; i++) TRY(score_cell(m, i, partner[i], base[i], &m->plan->score[i]));
+  for (int64_t i = 0; i < s->n_points && in_process; i++)
+    TRY(score_cell(m, i, partner[i], with_base ? base[i] : -1, &m->plan->score[i]));
+  for (int k = 0; k < s->n_scorers; k++)
+    for (int64_t i = 0; i < s->n_points; i++) {
+      int64_t cell;
+      TRY(scorer_cell(m, s->scorers[k], i, s->scorers[k]->card.wants_base ? base[i] : -1, &cell));
+      if (!in_process && k == 0) m->plan->score[i] = cell;
+    }
 out:
   free(partner);
   free(base);

@@ -4,7 +4,8 @@
  *   pretrain  procedural RGB clips -> base weights, when model.weights is "pretrain"
  *   train     a design's adapter, for one train seed
  *   sample    one clip: a design, a sample seed, a prompt; or the file that is this clip of another program
- *   score     the measures of one clip
+ *   score     the measures of one clip, those of the metrics in process; further ones per external scorer, so that
+ *             a scorer that fails costs nothing else
  *
  * key = SHA-256 of the canonical JSON of
  *   {"code_epoch": n, "inputs": {role: {"sha256": "..."} or {"cell": "..."}}, "key_version": 1, "spec": {...},
@@ -24,10 +25,11 @@
 int plan_code_epoch(stage s);
 
 typedef struct plan_input {
-  const char *role; /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base", "file" */
+  const char *role;    /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base", "file",
+                          "scorer" (the hash of its command and card) */
   char hash[HASH_HEX]; /* content of a file, or key of a cell */
   int64_t cell;        /* index of the upstream cell, -1 for a file; always before the cell itself */
-  const char *path;    /* where the file is now; NULL for a cell. Not in the key */
+  const char *path;    /* where the file is now, a scorer's program; NULL for a cell. Not in the key */
 } plan_input;
 
 /* Axes that do not apply: SEED_NONE, NULL. A cell that several rows share carries the first of them; `variant` is ""
@@ -48,7 +50,7 @@ typedef struct plan {
   int64_t n, cap;
   plan_cell *cell; /* what a cell reads comes before it; else in the order of the matrix */
   int64_t count[STAGE_COUNT];
-  int64_t *score; /* [study.n_points] index of each point's score cell */
+  int64_t *score; /* [study.n_points] each point's score cell; of the first scorer when no metric is in process */
   struct plan_index *index;
   struct external_clips *files; /* of other programs; what paths of inputs point into */
 } plan;

@@ -324,30 +324,76 @@ static int find_metric(const loader *l, const char *id) {
   return -1;
 }
 
+/* One measure of a scorer as a metric of the study. */
+static study_metric scorer_metric(const study *s, int scorer, int measure, where at) {
+  const study_scorer *x = s->scorers[scorer];
+  const card_measure *m = &x->card.measure[measure];
+  study_metric out = {.scorer = scorer,
+                      .at = at,
+                      .version = m->version,
+                      .direction = m->direction,
+                      .plane = m->plane,
+                      .unit = m->unit,
+                      .help = m->help[0] ? m->help : m->id,
+                      .lo = m->lo,
+                      .hi = m->hi,
+                      .needs_ref = x->card.wants_base};
+  snprintf(out.id, sizeof out.id, "%s/%s", x->id, m->id);
+  return out;
+}
+
+/* "SCORER/MEASURE"; 0 after recording a problem. */
+static int find_measure(loader *l, where at, const char *id, study_metric *out) {
+  const study *s = l->s;
+  text known = {0};
+  for (int i = 0; i < s->n_scorers; i++)
+    for (int k = 0; k < s->scorers[i]->card.n; k++) {
+      *out = scorer_metric(s, i, k, at);
+      if (strcmp(out->id, id) == 0) {
+        text_free(&known);
+        return 1;
+      }
+      text_addf(&known, "%s%s", known.n ? ", " : "", out->id);
+    }
+  problem_error(l->p, at, "no scorer of the study measures '%.200s' (measured: %s)", id,
+                known.p ? known.p : "nothing");
+  text_free(&known);
+  return 0;
+}
+
 /* Canonical text of a metric named anywhere in the study; 0 after recording a problem. */
 static int metric_text(loader *l, where at, const json *j, study_metric *out) {
   err why = {0};
   const json *id = j->type == JSON_OBJECT ? json_get(j, "id") : j;
   if (!id || id->type != JSON_STRING || (j->type == JSON_OBJECT && json_count(j) != 1)) {
-    problem_error(l->p, at, "a metric is its text: \"true_iou_gain\", \"color_fit:radius=4\"");
+    problem_error(l->p, at,
+                  "a metric is its text: \"true_iou_gain\", \"color_fit:r=4\"; a scorer, in \"metrics\" only, is"
+                  " {\"id\": \"...\", \"external\": {\"argv\": [\"...\"]}}");
     return 0;
   }
-  *out = (study_metric){.at = at};
+  if (strchr(id->str, '/')) return find_measure(l, at, id->str, out);
+  *out = (study_metric){.at = at, .scorer = -1};
   if (metric_parse(&why, id->str, &out->request) != OK) {
     problem_error(l->p, at, "%s", why.text);
     return 0;
   }
   metric_print(&out->request, out->id);
+  const metric *m = out->request.metric;
+  out->version = m->version;
+  out->direction = m->direction;
+  out->plane = m->plane;
+  out->unit = m->unit;
+  out->help = m->help;
+  out->needs_ref = (m->needs & (METRIC_NEEDS_TRUTH | METRIC_NEEDS_BASE | METRIC_NEEDS_BASE_TRUTH)) != 0;
+  metric_range(&out->request, &out->lo, &out->hi);
   return 1;
 }
 
-static int add_metric(loader *l, where at, const json *j, int primary) {
+static int append_metric(loader *l, study_metric m, int primary) {
   study *s = l->s;
-  study_metric m;
-  if (!metric_text(l, at, j, &m)) return OK;
   int old = find_metric(l, m.id);
   if (old >= 0) {
-    if (s->metrics[old].primary == primary) problem_error(l->p, at, "metric '%s' is given twice", m.id);
+    if (s->metrics[old].primary == primary) problem_error(l->p, m.at, "metric '%s' is given twice", m.id);
     return OK; /* a primary metric may stand in the list as well */
   }
   m.primary = primary;
@@ -356,9 +402,42 @@ static int add_metric(loader *l, where at, const json *j, int primary) {
   return rc;
 }
 
+static int is_external(const json *j) {
+  return j->type == JSON_OBJECT && json_get(j, "external") != NULL;
+}
+
+/* All measures of the scorer that this entry of the list named; none when it could not be described. */
+static int append_measures(loader *l, where at) {
+  int rc = OK;
+  for (int i = 0; i < l->s->n_scorers; i++) {
+    const study_scorer *x = l->s->scorers[i];
+    if (x->at.file != at.file || x->at.line != at.line || x->at.col != at.col) continue;
+    for (int k = 0; k < x->card.n; k++) TRY(append_metric(l, scorer_metric(l->s, i, k, at), 0));
+  }
+out:
+  return rc;
+}
+
+static int add_metric(loader *l, where at, const json *j, int primary) {
+  study_metric m;
+  if (!primary && is_external(j)) return append_measures(l, at);
+  return metric_text(l, at, j, &m) ? append_metric(l, m, primary) : OK;
+}
+
+/* Before any metric is looked up: primary ones may name measures of scorers. */
+static int read_scorers(loader *l) {
+  int doc, rc = OK;
+  const json *list = load_find(l, "metrics", &doc);
+  for (const json *j = list && list->type == JSON_ARRAY ? list->child : NULL; j; j = j->next)
+    if (is_external(j)) TRY(load_scorer(l, doc, j));
+out:
+  return rc;
+}
+
 static int read_metrics(loader *l) {
   static const char *const lists[] = {"primary", "metrics"};
-  int doc;
+  int doc, rc = read_scorers(l);
+  if (rc != OK) return rc;
   for (int i = 0; i < 2; i++) {
     const json *j = load_find(l, lists[i], &doc);
     if (j && j->type != JSON_ARRAY) {
@@ -366,7 +445,7 @@ static int read_metrics(loader *l) {
       continue;
     }
     for (const json *m = j ? j->child : NULL; m; m = m->next) {
-      int rc = add_metric(l, load_at(l, doc, m), m, i == 0);
+      rc = add_metric(l, load_at(l, doc, m), m, i == 0);
       if (rc != OK) return rc;
     }
   }
@@ -532,6 +611,13 @@ out:
   return rc;
 }
 
+static void free_scorer(study_scorer *x) {
+  for (int i = 0; i < x->n_argv; i++) free(x->argv[i]);
+  free(x->argv);
+  free(x->folder);
+  free(x);
+}
+
 void study_free(study *s) {
   if (!s) return;
   for (int i = 0; i < s->n_rows; i++) {
@@ -554,6 +640,8 @@ void study_free(study *s) {
   free(s->rows);
   free(s->prompts);
   free(s->metrics);
+  for (int i = 0; i < s->n_scorers; i++) free_scorer(s->scorers[i]);
+  free(s->scorers);
   free(s->contrasts);
   free(s->points);
   free(s->excluded);

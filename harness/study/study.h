@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "metrics/metric.h"
+#include "study/card.h"
 #include "study/problem.h"
 #include "study/spec.h"
 #include "variants/variant.h"
@@ -18,13 +19,29 @@
 #define SEED_NONE INT64_C(-1) /* the axis does not apply: a design that trains nothing has no train seed */
 #define STUDY_LIMIT 100000    /* points of a matrix nobody asked to be larger */
 
+/* An external scorer, as a study names it: {"id": ..., "external": {...}}. */
+typedef struct study_scorer {
+  char id[CARD_NAME]; /* its measures are the metrics "ID/MEASURE" */
+  char **argv;        /* as written, arguments of the study replaced; ended by NULL */
+  int n_argv;
+  char *folder;              /* of the file that names it: its working folder; "" for the current one */
+  double timeout_s, start_s; /* for one clip; to start */
+  int failures;              /* clips in a row that may fail before the rest is given up */
+  scorer_card card;          /* what it said of itself */
+  where at;
+} study_scorer;
+
+/* Where cards come from: runs the program with --describe (run/scorer_study.h). The card is filled in. */
+typedef int study_describe(err *e, study_scorer *s);
+
 typedef struct study_input {
   const char *file;
   const char *home;        /* folder of the default models (the repository's configs/); NULL: "configs" */
   const char *const *args; /* [n_args] "name=value": the study's own arguments */
   const char *const *sets; /* [n_sets] "train.steps=10": settings that win over everything in files */
   int n_args, n_sets;
-  int64_t limit; /* most points; 0: STUDY_LIMIT */
+  int64_t limit;            /* most points; 0: STUDY_LIMIT */
+  study_describe *describe; /* NULL: external scorers are problems */
 } study_input;
 
 /* BAD: given, but refused with a problem; the value is then still the one before. */
@@ -54,9 +71,17 @@ typedef struct study_prompt {
 } study_prompt;
 
 typedef struct study_metric {
-  metric_request request;
-  char id[METRIC_TEXT]; /* canonical text */
+  metric_request request; /* .metric NULL: measured by a scorer */
+  int scorer;             /* index, -1: measured in process */
+  char id[METRIC_TEXT];   /* canonical text, or SCORER/MEASURE */
   int primary;
+  /* the same facts for both kinds; texts are constants or the card's */
+  int64_t version;
+  metric_direction direction;
+  metric_plane plane;
+  const char *unit, *help;
+  double lo, hi; /* range, infinite where open */
+  int needs_ref;
   where at;
 } study_metric;
 
@@ -79,11 +104,12 @@ typedef struct study {
   char *name, *help;
   char *text;            /* canonical JSON of the merged study; its hash names the study's version */
   char sha256[HASH_HEX]; /* of text */
-  int n_rows, n_prompts, n_metrics, n_contrasts, reference; /* reference: index of a row */
+  int n_rows, n_prompts, n_metrics, n_scorers, n_contrasts, reference; /* reference: index of a row */
   int64_t n_points, n_excluded;
   study_row *rows;
   study_prompt *prompts;
-  study_metric *metrics; /* primary ones first, else in the order of the file */
+  study_metric *metrics;  /* primary ones first, else in the order of the file */
+  study_scorer **scorers; /* in the order of the file */
   study_contrast *contrasts;
   study_point *points;
   study_excluded *excluded;

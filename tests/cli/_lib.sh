@@ -58,6 +58,7 @@ finish() {
 exits() { [ "$code" = "$1" ]; }
 out_has() { grep -qE -- "$1" "$out"; }
 err_has() { grep -qE -- "$1" "$err"; }
+err_lacks() { ! grep -qE -- "$1" "$err"; }
 out_lacks() { ! grep -qE -- "$1" "$out"; }
 out_empty() { [ ! -s "$out" ]; }
 err_empty() { [ ! -s "$err" ]; }

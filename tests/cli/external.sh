@@ -95,7 +95,6 @@ run sql --results store --json "SELECT key FROM study_cell JOIN cell USING(key) 
 key=$(jq -r '.[0].key' "$out")
 run show "$key" --results store
 ok "show knows a cell of it" out_has '"design":"external:colour=straight"'
-ok "and which file it read" out_has 'from file: '
 
 
 cp clips/in-01_0.mkv kept.mkv

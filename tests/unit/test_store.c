@@ -609,6 +609,68 @@ static void test_values(void **state) {
   store_close(s);
 }
 
+/* Three scores in process and three of one scorer, all ready. */
+static void register_scorers(store *s, int64_t *id) {
+  char k[6][STORE_KEY], what[STORE_KEY];
+  store_cell c[6];
+  store_input in[6];
+  snprintf(what, sizeof what, "%s", key(99));
+  for (int i = 0; i < 6; i++) {
+    snprintf(k[i], STORE_KEY, "%s", key(30 + i));
+    in[i] = (store_input){"scorer", NULL, what};
+    c[i] = (store_cell){k[i], 1, STAGE_SCORE, "{}", 100 + i, 2, &in[i], i % 2, "ours", 0, i, "p1", NULL};
+  }
+  store_study st = {"scored", k[0], "{}", two_prompts, 2, c, 6};
+  GOOD(store_metrics(s, &err0, &iou, 1));
+  GOOD(store_register(s, &err0, &st, 1000, id));
+}
+
+static void test_scorers(void **state) {
+  (void)state;
+  store *s = create();
+  int64_t id, n;
+  store_jobs a, b;
+  store_cells l;
+  register_scorers(s, &id);
+  store_want w = want(0);
+  w.pack_role = "scorer", w.max_cells = 2, w.max_with_role = 9;
+  GOOD(store_claim(s, &err0, &w, &a)); /* without the role: at most max_cells, together */
+  assert_int_equal(a.n, 2);
+  assert_string_equal(a.at[0].key, key(30));
+  assert_string_equal(a.at[1].key, key(32));
+  GOOD(store_claim(s, &err0, &w, &b)); /* with it: all three */
+  assert_int_equal(b.n, 3);
+  for (int i = 0; i < 3; i++) assert_string_equal(b.at[i].key, key(31 + 2 * i));
+  static const char *const reasons[] = {"scorer_timeout", "no_face", NULL};
+  for (int i = 0; i < 3; i++) {
+    store_measure m = {"true_iou_gain", 1, "video", -1, NULL, 0.5, reasons[i], 1};
+    store_result r = {.measures = &m, .n_measures = 1, .usage = {-1, -1, -1, -1}, .now_ms = 5};
+    GOOD(store_finish(s, &err0, b.at[i].attempt_id, &r));
+  }
+  GOOD(store_unanswered(s, &err0, id, &n));
+  assert_int_equal(n, 1);
+  GOOD(store_cells_in(s, &err0, id, CELL_DONE, &l));
+  assert_int_equal(l.n, 3);
+  for (int i = 0; i < 3; i++) assert_int_equal(l.at[i].by_scorer, 1);
+  store_cells_free(&l);
+  GOOD(store_cells_in(s, &err0, id, CELL_RUNNING, &l));
+  assert_int_equal(l.n, 2);
+  assert_int_equal(l.at[0].by_scorer, 0);
+  store_cells_free(&l);
+  GOOD(store_retry(s, &err0, id + 1, NULL, &n)); /* another study */
+  assert_int_equal(n, 0);
+  GOOD(store_retry(s, &err0, id, NULL, &n));
+  assert_int_equal(n, 1);
+  assert_int_equal(state_of(s, 31), CELL_READY);
+  assert_int_equal(state_of(s, 33), CELL_DONE); /* the scorer's own reason is an answer */
+  assert_int_equal(state_of(s, 35), CELL_DONE);
+  GOOD(store_unanswered(s, &err0, id, &n));
+  assert_int_equal(n, 0);
+  store_jobs_free(&a);
+  store_jobs_free(&b);
+  store_close(s);
+}
+
 static void test_failures(void **state) {
   (void)state;
   store *s = create();
@@ -1045,27 +1107,12 @@ static void test_full_disk(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      T(test_identity),
-      T(test_newer_schema),
-      T(test_damaged),
-      T(test_locked),
-      T(test_read_only),
-      T(test_fifty_openers),
-      T(test_file_systems),
-      T(test_objects),
-      T(test_garbage),
-      T(test_register),
-      T(test_metric_meaning),
-      T(test_life),
-      T(test_values),
-      T(test_failures),
-      T(test_leases),
-      T(test_find_and_lineage),
-      T(test_sql),
-      T(test_claimed_once),
-      T(test_killed_between_object_and_row),
-      T(test_killed_anywhere),
-      T(test_full_disk),
+      T(test_identity),         T(test_newer_schema),  T(test_damaged),        T(test_locked),
+      T(test_read_only),        T(test_fifty_openers), T(test_file_systems),   T(test_objects),
+      T(test_garbage),          T(test_register),      T(test_metric_meaning), T(test_life),
+      T(test_values),           T(test_failures),      T(test_scorers),        T(test_leases),
+      T(test_find_and_lineage), T(test_sql),           T(test_claimed_once),   T(test_killed_between_object_and_row),
+      T(test_killed_anywhere),  T(test_full_disk),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Cells and keys: what changes a key, what must not, who shares what (spec/harness.md 8, 15). */
 #include <locale.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,11 +23,28 @@ typedef struct planned {
   text problems;
 } planned;
 
+/* Stands for a program: two measures. Its arguments: "vN" is the version, "base" wants the base model's clip, "help"
+ * has other help texts. */
+static int describe(err *e, study_scorer *s) {
+  s->card = (scorer_card){.id = "fake", .version = 1, .picture = METRIC_DECODED, .n = 2};
+  s->card.measure[0] =
+      (card_measure){.id = "ink", .version = 3, .unit = "1", .lo = 0, .hi = 1, .plane = METRIC_RGB, .help = "ink"};
+  s->card.measure[1] = (card_measure){
+      .id = "edge", .version = 1, .direction = METRIC_DOWN, .unit = "px", .lo = -INFINITY, .hi = INFINITY};
+  for (int i = 1; i < s->n_argv; i++) {
+    if (s->argv[i][0] == 'v') s->card.version = s->argv[i][1] - '0';
+    s->card.wants_base |= strcmp(s->argv[i], "base") == 0;
+    if (strcmp(s->argv[i], "broken") == 0) return err_set(e, E_FORMAT, "it is broken");
+  }
+  if (s->timeout_s == 77) snprintf(s->card.measure[0].help, CARD_HELP, "other words");
+  return OK;
+}
+
 static planned make(const char *path, const char *const *sets, int n_sets) {
   planned r = {0};
   problems p = {0};
   err e = {0};
-  study_input in = {.file = path, .home = "none", .sets = sets, .n_sets = n_sets};
+  study_input in = {.file = path, .home = "none", .sets = sets, .n_sets = n_sets, .describe = describe};
   int rc = study_load(&e, &in, &p, &r.s);
   if (rc == OK) rc = plan_make(&e, r.s, &(plan_source){content_sha, NULL}, &p, &r.p);
   problems_print(&p, &r.problems);
@@ -686,6 +704,122 @@ static void command_line_enters_keys(void **state) {
   drop(&c);
 }
 
+/* --- external scorers --------------------------------------------------------------------------------------------
+ */
+
+#define SCORER(id, argv, more) "{\"id\": \"" id "\", \"external\": {\"argv\": [\"./p\"" argv "]" more "}}"
+
+static planned scored(const char *metrics) {
+  parts q = usual;
+  q.metrics = metrics;
+  return plan_of(q);
+}
+
+static int64_t count_by_scorer(const plan *p) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < p->n; i++) n += input(&p->cell[i], "scorer") != NULL;
+  return n;
+}
+
+static void scorers_have_cells_of_their_own(void **state) {
+  (void)state;
+  planned plain = scored("[\"alpha_coverage\"]"), with = scored("[\"alpha_coverage\", " SCORER("x", "", "") "]");
+  plan *a = good(&plain), *b = good(&with);
+  const study *s = with.s;
+  assert_int_equal(b->n - a->n, s->n_points);
+  assert_int_equal(count_by_scorer(b), s->n_points);
+  for (int64_t i = 0; i < a->n; i++) assert_true(plan_find(b, a->cell[i].key) >= 0);
+  assert_int_equal(s->n_metrics, 3);
+  assert_string_equal(s->metrics[1].id, "x/ink");
+  assert_string_equal(s->metrics[2].id, "x/edge");
+  assert_int_equal(s->metrics[0].scorer, -1);
+  assert_int_equal(s->metrics[2].scorer, 0);
+  assert_true(s->metrics[1].version == 3 && s->metrics[1].hi == 1);
+  assert_int_equal(s->metrics[2].direction, METRIC_DOWN);
+  for (int64_t i = 0; i < s->n_points; i++) assert_null(input(&b->cell[b->score[i]], "scorer"));
+  const plan_cell *c = &b->cell[b->n - 1];
+  assert_int_equal(c->stage, STAGE_SCORE);
+  assert_int_equal(c->n_inputs, 2);
+  assert_non_null(input(c, "sample"));
+  assert_non_null(strstr(c->spec, "\"id\":\"x/ink\",\"version\":3"));
+  assert_non_null(strstr(c->spec, "\"prompt\":\"two\""));
+  assert_null(strstr(c->spec, "timeout"));
+  assert_null(strstr(c->spec, "world"));
+  assert_non_null(strstr(c->hints, "\"timeout_s\":600"));
+  drop(&plain);
+  drop(&with);
+}
+
+static void what_a_scorer_is_moves_its_keys(void **state) {
+  static const struct {
+    const char *metrics;
+    int same;
+  } other[] = {
+      {"[\"alpha_coverage\", " SCORER("x", "", ", \"timeout_s\": 77, \"failures\": 9, \"start_s\": 1") "]", 1},
+      {"[" SCORER("x", "", "") ", \"alpha_coverage\"]", 1},
+      {"[\"rgb_rmse_base\", " SCORER("x", "", "") "]", 1},
+      {"[\"alpha_coverage\", " SCORER("x", ", \"v2\"", "") "]", 0},
+      {"[\"alpha_coverage\", " SCORER("x", ", \"other\"", "") "]", 0},
+      {"[\"alpha_coverage\", " SCORER("y", "", "") "]", 0},
+      {"[\"alpha_coverage\", " SCORER("x", ", \"base\"", "") "]", 0},
+  };
+  (void)state;
+  planned one = scored("[\"alpha_coverage\", " SCORER("x", "", "") "]");
+  for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+    planned two = scored(other[i].metrics);
+    plan *a = good(&one), *b = good(&two);
+    int64_t both = 0;
+    for (int64_t k = 0; k < a->n; k++) both += input(&a->cell[k], "scorer") && plan_find(b, a->cell[k].key) >= 0;
+    if (both != (other[i].same ? count_by_scorer(a) : 0)) fail_msg("%s: %lld", other[i].metrics, (long long)both);
+    drop(&two);
+  }
+  drop(&one);
+}
+
+static void the_base_clip_is_an_input_on_request(void **state) {
+  (void)state;
+  planned r = scored("[\"alpha_coverage\", " SCORER("x", ", \"base\"", "") "]");
+  plan *p = good(&r);
+  for (int64_t i = 0; i < p->n; i++)
+    if (p->cell[i].stage == STAGE_SCORE)
+      assert_int_equal(input(&p->cell[i], "base") != NULL, input(&p->cell[i], "scorer") != NULL);
+  drop(&r);
+}
+
+static void a_scorer_alone_scores_every_point(void **state) {
+  (void)state;
+  planned r = scored("[" SCORER("x", "", "") ", " SCORER("y", "", "") "]");
+  plan *p = good(&r);
+  assert_int_equal(p->count[STAGE_SCORE], 2 * r.s->n_points);
+  for (int64_t i = 0; i < r.s->n_points; i++) {
+    const plan_cell *c = &p->cell[p->score[i]];
+    assert_non_null(input(c, "scorer"));
+    assert_non_null(strstr(c->spec, "x/ink"));
+  }
+  drop(&r);
+}
+
+static void measures_of_scorers_may_be_primary(void **state) {
+  (void)state;
+  parts q = usual;
+  q.metrics = "[\"alpha_coverage\", " SCORER("x", "", "") "]";
+  q.more = "\"primary\": [\"x/edge\"], \"contrasts\": [{\"metric\": \"x/ink\", \"variant\": \"b\"}]";
+  planned r = plan_of(q);
+  good(&r);
+  assert_string_equal(r.s->metrics[0].id, "x/edge");
+  assert_int_equal(r.s->metrics[0].primary, 1);
+  assert_string_equal(r.s->metrics[r.s->contrasts[0].metric].id, "x/ink");
+  drop(&r);
+  q.more = "\"primary\": [\"x/egde\"]";
+  r = plan_of(q);
+  assert_non_null(strstr(r.problems.p, "no scorer of the study measures 'x/egde' (measured: x/ink, x/edge)"));
+  drop(&r);
+  r = scored("[\"alpha_coverage\", " SCORER("x", ", \"broken\"", "") "]");
+  assert_null(r.p);
+  assert_non_null(strstr(r.problems.p, "s.json:7:31: error: scorer 'x': it is broken"));
+  drop(&r);
+}
+
 /* --- contents ----------------------------------------------------------------------------------------------------
  */
 
@@ -757,6 +891,11 @@ int main(void) {
       cmocka_unit_test(external_clips_are_files),
       cmocka_unit_test(external_content_matters),
       cmocka_unit_test(external_clips_missing),
+      cmocka_unit_test(scorers_have_cells_of_their_own),
+      cmocka_unit_test(what_a_scorer_is_moves_its_keys),
+      cmocka_unit_test(the_base_clip_is_an_input_on_request),
+      cmocka_unit_test(a_scorer_alone_scores_every_point),
+      cmocka_unit_test(measures_of_scorers_may_be_primary),
       cmocka_unit_test(command_line_enters_keys),
       cmocka_unit_test(folders_have_content),
   };
