@@ -1,10 +1,12 @@
 /* The sample stage of a design whose clips another program made: a file becomes a clip of the store. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "media/clip_files.h"
 #include "media/video.h"
 #include "run/stage_internal.h"
+#include "study/content.h"
 
 /* Frames are taken one by one, whatever rate the file says. */
 static int check_size(err *e, const stage_cell *cell, const char *path, clip *c) {
@@ -19,6 +21,18 @@ static int check_size(err *e, const stage_cell *cell, const char *path, clip *c)
          "that, or set data.frames and data.size",
          path, c->frames, c->width, c->height, (long long)frames, width, height);
 out:
+  return rc;
+}
+
+/* Another program may still be writing there. */
+static int check_content(err *e, const stage_cell *cell, const char *path) {
+  char now[HASH_HEX];
+  int rc = content_sha(NULL, e, path, now);
+  for (int i = 0; rc == OK && i < cell->n_inputs; i++) {
+    const stage_file *f = &cell->inputs[i];
+    if (!strcmp(f->role, "file") && f->sha256 && strcmp(f->sha256, now))
+      return err_set(e, E_IO, "%s has changed since the study was planned: run the study again", path);
+  }
   return rc;
 }
 
@@ -39,6 +53,7 @@ static int import_clip(err *e, stage_cell *cell, const stage_env *env) {
   if (!about.colour_tagged && video_colour_parse(design_get(&d, "colour"), &c.colour) != OK)
     FAIL(e, E_CONFIG, "design %s says no colour", d.v->name);
   TRY(check_size(e, cell, file, &c));
+  TRY(check_content(e, cell, file));
   TRY(stage_output(e, cell, env, "clip", "clip", ".mkv", &to));
   TRY(video_write(e, to, &c, &(video_write_options){.bits = about.bits > 8 ? 16 : 8}));
 out:
