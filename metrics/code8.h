@@ -2,11 +2,10 @@
 #ifndef TD_METRICS_CODE8_H
 #define TD_METRICS_CODE8_H
 
-#include <math.h>
-
 /* Nearest code, ties up, with room for what float made of the exact ties of 8-bit sources. */
 static inline int code8(double v) {
-  return (int)fmax(0, fmin(255, floor(v * 255 + 0.5 + 1e-5)));
+  double c = v * 255 + 0.5 + 1e-5;
+  return c >= 255 ? 255 : c > 0 ? (int)c : 0;
 }
 
 #endif

@@ -1,134 +1,89 @@
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "metrics/kernels/plane.h"
 #include "metrics/metric.h"
 
-/* Local sums of these, from which every window's variances and covariances follow. */
-enum { A, AA, C0, CA0 = C0 + 3, CC00 = CA0 + 3, CC01, CC02, CC11, CC12, CC22, PLANES };
-
 typedef struct windows {
+  const plane_kernels *kernels;
   int frames, height, width, r, rt;
   double ridge;
   const float *rgb, *alpha;
-  double *ring;    /* 2 rt + 1 frames of PLANES box sums */
-  double *row;     /* PLANES rows */
-  double *scratch; /* one plane and one padded row */
 } windows;
 
-static void products(const float *rgb, const float *alpha, int64_t n, double *p) {
-  for (int64_t i = 0; i < n; i++) {
-    double a = (double)alpha[i], c[3] = {(double)rgb[3 * i], (double)rgb[3 * i + 1], (double)rgb[3 * i + 2]};
-    p[A * n + i] = a;
-    p[AA * n + i] = a * a;
-    for (int k = 0; k < 3; k++) p[(C0 + k) * n + i] = c[k], p[(CA0 + k) * n + i] = c[k] * a;
-    for (int k = 0; k < 3; k++) p[(CC00 + k) * n + i] = c[0] * c[k];
-    p[CC11 * n + i] = c[1] * c[1];
-    p[CC12 * n + i] = c[1] * c[2];
-    p[CC22 * n + i] = c[2] * c[2];
+typedef struct frame_fit {
+  double left, total; /* variance that colour does not explain, and all of it, summed over pixels */
+} frame_fit;
+
+static int clamp(int i, int n) {
+  return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
+
+/* Adds row y of the window's frames, times t, to the vertical sums. */
+static void add_row(const windows *k, int frame, int y, double t, double *sum, int64_t stride) {
+  for (int u = frame - k->rt; u <= frame + k->rt; u++) {
+    int64_t at = ((int64_t)clamp(u, k->frames) * k->height + clamp(y, k->height)) * k->width;
+    k->kernels->window_add(sum + k->r, stride, k->rgb + 3 * at, k->alpha + at, t, k->width);
   }
 }
 
-/* In place: x(y, x) <- sum of the (2r+1)^2 box around it, coordinates clamped. Sliding sums: O(1) a pixel in r. */
-static void box_sum(double *x, int h, int w, int r, double *scratch) {
-  double *pad = scratch + (int64_t)h * w;
-  for (int y = 0; y < h; y++) {
-    const double *in = x + (int64_t)y * w;
-    double *out = scratch + (int64_t)y * w, sum = 0;
-    for (int i = -r; i < w + r; i++) pad[i + r] = in[i < 0 ? 0 : i >= w ? w - 1 : i];
-    for (int i = 0; i < 2 * r; i++) sum += pad[i];
-    for (int i = 0; i < w; i++) {
-      sum += pad[i + 2 * r];
-      out[i] = sum;
-      sum -= pad[i];
+/* sum: WINDOW_SUMS rows of width + 2 r. */
+static frame_fit fit_frame(const windows *k, int t, double *sum) {
+  double left[KERNEL_BLOCK] = {0}, total[KERNEL_BLOCK] = {0};
+  int64_t stride = k->width + 2 * (int64_t)k->r;
+  int span = 2 * k->r + 1;
+  window_row row = {.width = k->width,
+                    .radius = k->r,
+                    .count = (double)(2 * k->rt + 1) * span * span,
+                    .ridge = k->ridge,
+                    .sum = sum,
+                    .stride = stride,
+                    .left = left,
+                    .total = total};
+  memset(sum, 0, (size_t)(WINDOW_SUMS * stride) * sizeof *sum);
+  for (int y = -k->r; y < k->r; y++) add_row(k, t, y, 1, sum, stride);
+  for (int y = 0; y < k->height; y++) {
+    add_row(k, t, y + k->r, 1, sum, stride);
+    for (int p = 0; p < WINDOW_SUMS; p++) {
+      double *s = sum + p * stride + k->r;
+      for (int i = 1; i <= k->r; i++) s[-i] = s[0], s[k->width - 1 + i] = s[k->width - 1];
     }
+    k->kernels->window_fit(&row);
+    add_row(k, t, y - k->r, -1, sum, stride);
   }
-  memset(pad, 0, (size_t)w * sizeof *pad);
-  for (int y = -r; y < h + r; y++) {
-    const double *in = scratch + (int64_t)(y < 0 ? 0 : y >= h ? h - 1 : y) * w;
-    for (int i = 0; i < w; i++) pad[i] += in[i];
-    int at = y - r;
-    if (at < 0) continue;
-    const double *old = scratch + (int64_t)(at - r < 0 ? 0 : at - r) * w;
-    double *out = x + (int64_t)at * w;
-    for (int i = 0; i < w; i++) {
-      out[i] = pad[i];
-      pad[i] -= old[i];
-    }
-  }
-}
-
-/* c' (S + ridge I)^-1 c through Cholesky: S is a covariance, so the sum is positive definite. */
-static double explained(const double s[6], const double c[3], double ridge) {
-  double l00 = sqrt(s[0] + ridge), l10 = s[1] / l00, l20 = s[2] / l00;
-  double l11 = sqrt(s[3] + ridge - l10 * l10), l21 = (s[4] - l20 * l10) / l11;
-  double l22 = sqrt(s[5] + ridge - l20 * l20 - l21 * l21);
-  double z0 = c[0] / l00, z1 = (c[1] - l10 * z0) / l11, z2 = (c[2] - l20 * z0 - l21 * z1) / l22;
-  return z0 * z0 + z1 * z1 + z2 * z2;
-}
-
-/* Adds one row's residual and total variance. m: PLANES means of one window, width apart. */
-static void fit_row(const double *row, int w, double count, double ridge, double *residual, double *total) {
-  for (int x = 0; x < w; x++) {
-    double m[PLANES], c[3], s[6];
-    for (int p = 0; p < PLANES; p++) m[p] = row[(int64_t)p * w + x] / count;
-    for (int k = 0; k < 3; k++) c[k] = m[CA0 + k] - m[C0 + k] * m[A];
-    for (int k = 0; k < 3; k++) s[k] = m[CC00 + k] - m[C0] * m[C0 + k];
-    s[3] = m[CC11] - m[C0 + 1] * m[C0 + 1];
-    s[4] = m[CC12] - m[C0 + 1] * m[C0 + 2];
-    s[5] = m[CC22] - m[C0 + 2] * m[C0 + 2];
-    double var = m[AA] - m[A] * m[A];
-    if (var < 0) var = 0; /* rounding */
-    double left = var - explained(s, c, ridge);
-    *residual += left > 0 ? left : 0;
-    *total += var;
-  }
-}
-
-static void fill_frame(const windows *k, int t) {
-  int64_t n = (int64_t)k->height * k->width;
-  double *slot = k->ring + (t % (2 * k->rt + 1)) * PLANES * n;
-  products(k->rgb + 3 * t * n, k->alpha + t * n, n, slot);
-  for (int p = 0; p < PLANES; p++) box_sum(slot + p * n, k->height, k->width, k->r, k->scratch);
-}
-
-static void fit_clip(const windows *k, double *residual, double *total) {
-  int64_t n = (int64_t)k->height * k->width;
-  int span = 2 * k->rt + 1, done = 0;
-  double count = (double)span * (2 * k->r + 1) * (2 * k->r + 1);
-  for (int t = 0; t < k->frames; t++) {
-    for (; done < k->frames && done <= t + k->rt; done++) fill_frame(k, done);
-    for (int y = 0; y < k->height; y++) {
-      memset(k->row, 0, (size_t)PLANES * (size_t)k->width * sizeof(double));
-      for (int u = t - k->rt; u <= t + k->rt; u++) {
-        int f = u < 0 ? 0 : u >= k->frames ? k->frames - 1 : u;
-        const double *slot = k->ring + (f % span) * PLANES * n + (int64_t)y * k->width;
-        for (int p = 0; p < PLANES; p++)
-          for (int x = 0; x < k->width; x++) k->row[(int64_t)p * k->width + x] += slot[p * n + x];
-      }
-      fit_row(k->row, k->width, count, k->ridge, residual, total);
-    }
-  }
+  frame_fit f = {0};
+  for (int i = 0; i < KERNEL_BLOCK; i++) f.left += left[i], f.total += total[i];
+  return f;
 }
 
 static int score(err *e, const metric_view *v, metric_value *out) {
   int rc = OK;
-  int64_t n = (int64_t)v->height * v->width, voxels = n * v->frames;
+  int64_t voxels = (int64_t)v->frames * v->height * v->width;
   int small = v->height < v->width ? v->height : v->width, r = (int)v->param[0];
-  windows k = {
-      .frames = v->frames, .height = v->height, .width = v->width, .rt = (int)v->param[1], .ridge = v->param[2]};
-  double residual = 0, total = 0;
-  k.r = r > 0 ? r : (int)fmax(3, rint(small / 16.0));
-  k.rgb = v->rgb, k.alpha = v->alpha;
-  TRY(mem_new(e, (2 * k.rt + 1) * PLANES * n, sizeof(double), "color_fit windows", &k.ring));
-  TRY(mem_new(e, (int64_t)PLANES * v->width, sizeof(double), "color_fit row", &k.row));
-  TRY(mem_new(e, n + v->width + 2 * k.r, sizeof(double), "color_fit box", &k.scratch));
-  fit_clip(&k, &residual, &total);
-  rc = total / (double)voxels < 1e-6 ? metric_undefined(out, METRIC_FLAT_ALPHA, voxels)
-                                     : metric_defined(out, 1 - residual / total, voxels);
+  windows k = {.kernels = metric_kernels_of(NULL)->plane,
+               .frames = v->frames,
+               .height = v->height,
+               .width = v->width,
+               .r = r > 0 ? r : (int)fmax(3, rint(small / 16.0)),
+               .rt = (int)v->param[1],
+               .ridge = v->param[2],
+               .rgb = v->rgb,
+               .alpha = v->alpha};
+  int64_t each = WINDOW_SUMS * (v->width + 2 * (int64_t)k.r);
+  frame_fit *fit = NULL, all = {0};
+  double *sum = NULL;
+  TRY(mem_new(e, v->frames, sizeof *fit, "color_fit", &fit));
+  TRY(mem_new(e, v->threads * each, sizeof(double), "color_fit windows", &sum));
+#pragma omp parallel for num_threads(v->threads) schedule(dynamic)
+  for (int t = 0; t < v->frames; t++) fit[t] = fit_frame(&k, t, sum + omp_get_thread_num() * each);
+  for (int t = 0; t < v->frames; t++) all.left += fit[t].left, all.total += fit[t].total;
+  rc = all.total / (double)voxels < 1e-6 ? metric_undefined(out, METRIC_FLAT_ALPHA, voxels)
+                                         : metric_defined(out, 1 - all.left / all.total, voxels);
 out:
-  free(k.ring), free(k.row), free(k.scratch);
+  free(fit), free(sum);
   return rc;
 }
 

@@ -86,3 +86,21 @@ void metric_describe(const metric *m, int brief, text *t) {
   }
   text_addf(t, "- source: %s\n", m->citation);
 }
+
+void set_describe(const set_metric *m, text *t) {
+  const set_extractor *x = m->extractor;
+  text_addf(t, "### `%s`\n\n%s.\n\n", m->id, m->help);
+  text_addf(t, "version %d, tier %d, better: %s, unit %s, range [", m->version, m->tier,
+            m->direction == METRIC_NONE ? "-" : metric_direction_name(m->direction), m->unit);
+  add_bound(t, m->lo);
+  text_add(t, ", ");
+  add_bound(t, m->hi);
+  text_addf(t, "], picture: %s, at least %lld and %lld clips\n",
+            x->picture == METRIC_NO_PICTURE ? "-" : metric_picture_name(x->picture), (long long)m->min_x,
+            (long long)m->min_y);
+  text_addf(t, "- features `%s`, version %d: %s (%s)\n", x->id, x->version, x->help, x->citation);
+  for (const metric_param *p = m->params; p && p->name; p++)
+    text_addf(t, "- `%s` = %g in [%g, %g]%s: %s\n", p->name, p->initial, p->lo, p->hi, p->integer ? ", whole" : "",
+              p->help);
+  text_addf(t, "- source: %s\n", m->citation);
+}

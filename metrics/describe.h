@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "metrics/metric.h"
+#include "metrics/set.h"
 
 /* "up", "down", "none" */
 const char *metric_direction_name(metric_direction d);
@@ -20,5 +21,7 @@ const char *metric_reason_help(const char *code);
 /* Markdown: heading, help, facts, parameters, reasons, source. Parameters that an earlier metric lists already are
  * named by that metric when `brief`. */
 void metric_describe(const metric *m, int brief, text *out);
+/* The same of a score of sets and of the features it compares. */
+void set_describe(const set_metric *m, text *out);
 
 #endif

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,36 +33,53 @@ static void colour_gradient(const float *rgb, int h, int w, double sigma, gradie
   }
 }
 
+typedef struct frame_corr {
+  double value;
+  const char *reason;
+} frame_corr;
+
+static frame_corr correlate(const metric_view *v, int t, gradients *g) {
+  int64_t n = (int64_t)v->height * v->width;
+  double sigma = v->param[0];
+  plane_gradient(v->alpha + t * n, 1, v->height, v->width, sigma, g->gx, g->gy, g->scratch);
+  for (int64_t i = 0; i < n; i++) g->matte[i] = sqrt(g->gx[i] * g->gx[i] + g->gy[i] * g->gy[i]);
+  moments matte = plane_moments(g->matte, n);
+  if (matte.sd <= 1e-6) return (frame_corr){.reason = METRIC_FLAT_ALPHA};
+  colour_gradient(v->rgb + 3 * t * n, v->height, v->width, sigma, g);
+  moments colour = plane_moments(g->xx, n);
+  if (colour.sd <= 1e-6) return (frame_corr){.reason = METRIC_FLAT_RGB};
+  return (frame_corr){.value = plane_corr(g->xx, colour, g->matte, matte, n)};
+}
+
 static int score(err *e, const metric_view *v, metric_value *out) {
   int rc = OK, frames = 0, flat_rgb = 0;
-  int64_t n = (int64_t)v->height * v->width;
-  double sigma = v->param[0], sum = 0, *block = NULL;
-  TRY(mem_new(e, 6 * n + plane_scratch(v->height, v->width), sizeof(double), "edge_color gradients", &block));
-  gradients g = {.gx = block,
-                 .gy = block + n,
-                 .xx = block + 2 * n,
-                 .xy = block + 3 * n,
-                 .yy = block + 4 * n,
-                 .matte = block + 5 * n,
-                 .scratch = block + 6 * n};
+  int64_t n = (int64_t)v->height * v->width, each = 6 * n + plane_scratch(v->height, v->width);
+  double sum = 0, *block = NULL;
+  frame_corr *corr = NULL;
+  TRY(mem_new(e, v->threads * each, sizeof(double), "edge_color gradients", &block));
+  TRY(mem_new(e, v->frames, sizeof *corr, "edge_color", &corr));
+#pragma omp parallel for num_threads(v->threads) schedule(dynamic)
   for (int t = 0; t < v->frames; t++) {
-    plane_gradient(v->alpha + t * n, 1, v->height, v->width, sigma, g.gx, g.gy, g.scratch);
-    for (int64_t i = 0; i < n; i++) g.matte[i] = sqrt(g.gx[i] * g.gx[i] + g.gy[i] * g.gy[i]);
-    moments matte = plane_moments(g.matte, n);
-    if (matte.sd <= 1e-6) continue;
-    colour_gradient(v->rgb + 3 * t * n, v->height, v->width, sigma, &g);
-    moments colour = plane_moments(g.xx, n);
-    if (colour.sd <= 1e-6) {
-      flat_rgb++;
-      continue;
-    }
-    sum += plane_corr(g.xx, colour, g.matte, matte, n);
-    frames++;
+    double *at = block + omp_get_thread_num() * each;
+    gradients g = {.gx = at,
+                   .gy = at + n,
+                   .xx = at + 2 * n,
+                   .xy = at + 3 * n,
+                   .yy = at + 4 * n,
+                   .matte = at + 5 * n,
+                   .scratch = at + 6 * n};
+    corr[t] = correlate(v, t, &g);
+  }
+  for (int t = 0; t < v->frames; t++) {
+    if (corr[t].reason)
+      flat_rgb += !strcmp(corr[t].reason, METRIC_FLAT_RGB);
+    else
+      sum += corr[t].value, frames++;
   }
   rc = frames ? metric_defined(out, sum / frames, frames * n)
               : metric_undefined(out, flat_rgb ? METRIC_FLAT_RGB : METRIC_FLAT_ALPHA, 0);
 out:
-  free(block);
+  free(block), free(corr);
   return rc;
 }
 

@@ -79,8 +79,11 @@ static int decimated(err *e, const metric_view *v, int step, int kept, float **f
   fb_params p = flow_read_params(v->param);
   TRY(mem_new(e, kept * n, sizeof(float), "thinned frames", &image));
   TRY(mem_new(e, 2 * (kept - 1) * n, sizeof(float), "flow of thinned frames", flow));
-  for (int k = 0; k < kept; k++) TRY(flow_image(e, v->rgb + 3 * (int64_t)k * step * n, FLOW_LUMA8, n, image + k * n));
-  TRY(fb_clip(e, &p, image, kept, v->height, v->width, *flow));
+  for (int k = 0; k < kept; k++)
+    TRY(flow_image(e, v->rgb + 3 * (int64_t)k * step * n, FLOW_LUMA8, n, 1, image + k * n));
+  fb_job job = {
+      .x = image, .frames = kept, .height = v->height, .width = v->width, .forward = *flow, .threads = v->threads};
+  TRY(fb_flows(e, &p, &job));
 out:
   free(image);
   return rc;

@@ -16,7 +16,8 @@ fb_params flow_read_params(const double *v) {
 }
 
 void flow_cache_close(flow_cache *c) {
-  for (int64_t i = 0; i < c->n; i++) free(c->entry[i].flow);
+  for (int64_t i = 0; i < c->n; i++)
+    free(c->entry[i].image), free(c->entry[i].flow[FLOW_FORWARD]), free(c->entry[i].flow[FLOW_BACKWARD]);
   free(c->entry);
   *c = (flow_cache){0};
 }
@@ -27,7 +28,7 @@ static int same_params(const fb_params *a, const fb_params *b) {
          a->gaussian == b->gaussian;
 }
 
-static int stretch(err *e, float *x, int64_t n) {
+static int stretch(err *e, float *x, int64_t n, int threads) {
   float *copy;
   int rc = mem_new(e, n, sizeof(float), "flow stretch", &copy);
   if (rc != OK) return rc;
@@ -36,33 +37,68 @@ static int stretch(err *e, float *x, int64_t n) {
   if (hi - lo < 1.0 / 255) lo = plane_quantile(copy, n, 0), hi = plane_quantile(copy, n, 1);
   free(copy);
   int flat = hi - lo < 1.0 / 255;
-  for (int64_t i = 0; i < n; i++) x[i] = flat ? 0 : (float)(fmax(0, fmin(1, ((double)x[i] - lo) / (hi - lo))) * 255);
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int64_t i = 0; i < n; i++) {
+    double v = ((double)x[i] - lo) / (hi - lo);
+    x[i] = flat ? 0 : (float)((v > 1 ? 1 : v > 0 ? v : 0) * 255);
+  }
   return OK;
 }
 
-int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float *out) {
+int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, int threads, float *out) {
   int luma = stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED;
   int stretched = stream == FLOW_LUMA_STRETCHED || stream == FLOW_ALPHA_STRETCHED;
+#pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t i = 0; i < n; i++) {
     double v = luma ? plane_luma(plane + 3 * i) : (double)plane[i];
     out[i] = stretched ? (float)v : (float)code8(v);
   }
-  return stretched ? stretch(e, out, n) : OK;
+  return stretched ? stretch(e, out, n, threads) : OK;
 }
 
-static void swap(float *a, float *b, int64_t n) {
-  for (int64_t i = 0; i < n; i++) {
-    float x = a[i];
-    a[i] = b[i], b[i] = x;
+static flow_entry *find(flow_cache *c, const float *plane, flow_stream stream, const fb_params *p) {
+  for (int64_t i = 0; i < c->n; i++) {
+    flow_entry *x = &c->entry[i];
+    if (x->plane == plane && x->stream == stream && (!p || same_params(&x->params, p))) return x;
   }
+  return NULL;
 }
 
-/* Flow of the frames in reverse order, put back in order. */
-static int backward(err *e, const fb_params *p, float *image, const metric_view *v, float *flow) {
-  int64_t n = (int64_t)v->height * v->width;
-  for (int t = 0; t < v->frames / 2; t++) swap(image + t * n, image + (v->frames - 1 - t) * n, n);
-  int rc = fb_clip(e, p, image, v->frames, v->height, v->width, flow), pairs = v->frames - 1;
-  for (int t = 0; t < pairs / 2; t++) swap(flow + 2 * t * n, flow + 2 * (pairs - 1 - t) * n, 2 * n);
+/* The stream is the same for all parameters: the first entry owns its image. */
+static int image_of(err *e, const metric_view *v, const flow_entry *x, float **out) {
+  int rc = OK;
+  int64_t n = (int64_t)v->frames * v->height * v->width;
+  flow_entry *first = find(&v->session->flows, x->plane, x->stream, NULL);
+  if (!first->image) {
+    TRY(mem_new(e, n, sizeof(float), "flow stream", &first->image));
+    TRY(flow_image(e, x->plane, x->stream, n, v->threads, first->image));
+  }
+  *out = first->image;
+out:
+  return rc;
+}
+
+/* Who asks for backward flow asks for forward flow as well: where that is not there yet, both at once save the second
+ * expansion of every frame. */
+static int compute(err *e, const metric_view *v, flow_entry *x, flow_direction d) {
+  int rc = OK, both = d == FLOW_BACKWARD && !x->flow[FLOW_FORWARD];
+  int64_t n = (int64_t)v->height * v->width, size = 2 * (v->frames - 1) * n;
+  float *image, *flow[2] = {NULL, NULL};
+  TRY(image_of(e, v, x, &image));
+  for (int i = 0; i < 2; i++)
+    if (both || i == (int)d) TRY(mem_new(e, size, sizeof(float), "flow", &flow[i]));
+  fb_job job = {.x = image,
+                .frames = v->frames,
+                .height = v->height,
+                .width = v->width,
+                .forward = flow[FLOW_FORWARD],
+                .backward = flow[FLOW_BACKWARD],
+                .threads = v->threads};
+  TRY(fb_flows(e, &x->params, &job));
+  for (int i = 0; i < 2; i++)
+    if (flow[i]) x->flow[i] = flow[i], flow[i] = NULL;
+out:
+  free(flow[0]), free(flow[1]);
   return rc;
 }
 
@@ -71,23 +107,14 @@ int flow_of(err *e, const metric_view *v, flow_stream stream, flow_direction d, 
   int rc = OK;
   flow_cache *c = &v->session->flows;
   const float *plane = stream == FLOW_LUMA8 || stream == FLOW_LUMA_STRETCHED ? v->rgb : v->alpha;
-  int64_t n = (int64_t)v->height * v->width;
-  float *image = NULL, *flow = NULL;
-  for (int64_t i = 0; i < c->n; i++) {
-    const flow_entry *x = &c->entry[i];
-    *out = x->flow;
-    if (x->plane == plane && x->stream == stream && x->direction == d && same_params(&x->params, p)) return OK;
+  flow_entry *x = find(c, plane, stream, p);
+  if (!x) {
+    TRY(mem_grow(e, &c->entry, &c->cap, c->n + 1, sizeof *c->entry, "flow cache"));
+    x = &c->entry[c->n++];
+    *x = (flow_entry){.plane = plane, .stream = stream, .params = *p};
   }
-  TRY(mem_new(e, v->frames * n, sizeof(float), "flow stream", &image));
-  TRY(mem_new(e, 2 * (v->frames - 1) * n, sizeof(float), "flow", &flow));
-  TRY(flow_image(e, plane, stream, v->frames * n, image));
-  if (d == FLOW_FORWARD) TRY(fb_clip(e, p, image, v->frames, v->height, v->width, flow));
-  if (d == FLOW_BACKWARD) TRY(backward(e, p, image, v, flow));
-  TRY(mem_grow(e, &c->entry, &c->cap, c->n + 1, sizeof *c->entry, "flow cache"));
-  c->entry[c->n++] = (flow_entry){plane, stream, d, *p, flow};
-  *out = flow;
-  flow = NULL;
+  if (!x->flow[d]) TRY(compute(e, v, x, d));
+  *out = x->flow[d];
 out:
-  free(image), free(flow);
   return rc;
 }

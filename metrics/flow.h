@@ -1,5 +1,5 @@
-/* Optical flow of the streams that motion metrics compare, computed once per metric_score call. Private to metrics/.
- */
+/* Optical flow of the streams that motion metrics compare, computed once per metric_score call. Private to metrics/
+ * but for the parameters. */
 #ifndef TD_METRICS_FLOW_H
 #define TD_METRICS_FLOW_H
 
@@ -19,9 +19,9 @@ typedef enum flow_direction { FLOW_FORWARD, FLOW_BACKWARD } flow_direction;
 typedef struct flow_entry {
   const float *plane; /* the picture or alpha it was computed from: what tells own and partner apart */
   flow_stream stream;
-  flow_direction direction;
   fb_params params;
-  float *flow;
+  float *image;   /* the stream, in the first entry of a plane and stream; else NULL */
+  float *flow[2]; /* by direction; NULL: not asked for yet */
 } flow_entry;
 
 typedef struct flow_cache {
@@ -49,6 +49,6 @@ int flow_of(err *e, const metric_view *v, flow_stream stream, flow_direction d, 
 
 /* The stream itself, [n] in 0..255, for flow_of and its tests. `plane`: [n][3] colour or [n] alpha. Percentiles
  * closer than 1/255 fall back to minimum and maximum, and those to an all-zero stream. */
-int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, float *out) TD_MUST_CHECK;
+int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, int threads, float *out) TD_MUST_CHECK;
 
 #endif

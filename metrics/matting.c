@@ -198,7 +198,13 @@ static int truth_flow(err *e, const metric_view *v, float **flow) {
   TRY(mem_new(e, v->frames * n, sizeof(float), "true alpha's frames", &image));
   TRY(mem_new(e, 2 * (v->frames - 1) * n, sizeof(float), "true alpha's flow", flow));
   for (int64_t i = 0; i < v->frames * n; i++) image[i] = (float)code8((double)v->truth[i]);
-  TRY(fb_clip(e, &p, image, v->frames, v->height, v->width, *flow));
+  fb_job job = {.x = image,
+                .frames = v->frames,
+                .height = v->height,
+                .width = v->width,
+                .forward = *flow,
+                .threads = v->threads};
+  TRY(fb_flows(e, &p, &job));
   for (int64_t i = 0; i < 2 * (v->frames - 1) * n; i++) (*flow)[i] = rintf((*flow)[i] * 100) / 100;
 out:
   free(image);

@@ -1,11 +1,10 @@
 #include "metrics/metric.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/words_near.h"
+#include "metrics/param.h"
 
 #define M(name) extern const metric metric_##name;
 #include "metrics/metrics.def"
@@ -50,15 +49,15 @@ const metric_reason *metric_reasons(void) {
       {METRIC_TOO_SMALL, "the frames are smaller than the metric's window"},
       {METRIC_NO_COLOUR, "nowhere do both clips have a foreground colour"},
       {METRIC_IDENTICAL, "the pictures are equal, the ratio is infinite"},
+      {METRIC_TOO_FEW_CLIPS, "the score needs more clips in a set"},
+      {METRIC_TOO_SMALL, "the frames are too small"},
+      {METRIC_SIZES_DIFFER, "clips of the two sets differ in size, and the score takes as many pieces of each"},
+      {METRIC_PICTURES_DIFFER, "some clips were read with their background and some multiplied by alpha"},
+      {METRIC_NO_FEATURES,
+       "the set has a mean and a covariance only, and the score needs the features of every clip"},
       {NULL, NULL},
   };
   return list;
-}
-
-static int count_params(const metric *m) {
-  int n = 0;
-  while (m->params && m->params[n].name) n++;
-  return n;
 }
 
 static const metric *find(const char *s, size_t n) {
@@ -85,87 +84,30 @@ static int parse_id(err *e, const char *s, size_t n, metric_request *out) {
   return err_set(e, E_CONFIG, "unknown metric '%.*s'%s", (int)n, s, near_hint(&best));
 }
 
-static int find_param(err *e, const metric *m, const char *s, size_t n, int *out) {
-  int params = count_params(m);
-  near_word best = near_start(s, n);
-  for (int i = 0; i < params; i++) {
-    *out = i;
-    if (strlen(m->params[i].name) == n && !memcmp(m->params[i].name, s, n)) return OK;
-    near_offer(&best, m->params[i].name);
-  }
-  return err_set(e, E_CONFIG, "metric '%s' has no parameter '%.*s'%s", m->id, (int)n, s, near_hint(&best));
-}
-
-/* "picture=..." of n bytes: decoded is what these metrics read by default. */
-static int parse_picture(err *e, const char *s, size_t n, metric_request *out, unsigned *seen) {
-  static const char premultiplied[] = "picture=premultiplied";
-  const metric *m = out->metric;
-  if (m->plane != METRIC_JOINT || m->picture != METRIC_DECODED)
-    return err_set(e, E_CONFIG, "metric '%s' does not compare alpha with the decoded picture: it has no 'picture'",
-                   m->id);
-  if (*seen & 1u << METRIC_PARAMS) return err_set(e, E_CONFIG, "metric '%s': 'picture' is given twice", m->id);
-  *seen |= 1u << METRIC_PARAMS;
-  if (n == strlen("picture=decoded") && !memcmp(s, "picture=decoded", n)) return OK;
-  if (n != sizeof premultiplied - 1 || memcmp(s, premultiplied, n))
-    return err_set(e, E_CONFIG, "metric '%s': %.*s must be decoded or premultiplied", m->id, (int)n, s);
-  if (out->gain) return err_set(e, E_CONFIG, "metric '%s' has no gain on a premultiplied picture", m->id);
-  out->picture = METRIC_PREMULTIPLIED;
-  return OK;
-}
-
-/* One "name=value" of n bytes. */
-static int parse_param(err *e, const char *s, size_t n, metric_request *out, unsigned *seen) {
-  const metric *m = out->metric;
-  const char *eq = memchr(s, '=', n);
-  int i = 0;
-  if (!eq) return err_set(e, E_CONFIG, "metric '%s': '%.*s' is not parameter=value", m->id, (int)n, s);
-  if ((size_t)(eq - s) == strlen("picture") && !memcmp(s, "picture", (size_t)(eq - s)))
-    return parse_picture(e, s, n, out, seen);
-  int rc = find_param(e, m, s, (size_t)(eq - s), &i);
-  if (rc != OK) return rc;
-  const metric_param *p = &m->params[i];
-  if (*seen & 1u << i) return err_set(e, E_CONFIG, "metric '%s': '%s' is given twice", m->id, p->name);
-  *seen |= 1u << i;
-  char *end;
-  double v = strtod(eq + 1, &end);
-  if (end == eq + 1 || end != s + n || strchr(" \t\n", eq[1]))
-    return err_set(e, E_CONFIG, "metric '%s': %.*s is not a number", m->id, (int)n, s);
-  if (!(v >= p->lo && v <= p->hi) || (p->integer && v != rint(v)))
-    return err_set(e, E_CONFIG, "metric '%s': %.*s must be a %s in [%g, %g]", m->id, (int)n, s,
-                   p->integer ? "whole number" : "number", p->lo, p->hi);
-  out->param[i] = v;
-  return OK;
-}
-
 int metric_parse(err *e, const char *text, metric_request *out) {
-  const char *colon = strchr(text, ':'), *s;
-  unsigned seen = 0;
+  const char *colon = strchr(text, ':');
+  int premultiplied = 0;
   *out = (metric_request){0};
   int rc = parse_id(e, text, colon ? (size_t)(colon - text) : strlen(text), out);
   if (rc != OK) return rc;
-  out->picture = out->metric->picture;
-  for (int i = 0; i < count_params(out->metric); i++) out->param[i] = out->metric->params[i].initial;
-  for (s = colon; rc == OK && s; s = strchr(s + 1, ',')) rc = parse_param(e, s + 1, strcspn(s + 1, ","), out, &seen);
+  const metric *m = out->metric;
+  int compares = m->plane == METRIC_JOINT && m->picture == METRIC_DECODED;
+  param_owner o = {.kind = "metric",
+                   .id = m->id,
+                   .params = m->params,
+                   .own_picture = compares ? "decoded" : NULL,
+                   .no_picture = "does not compare alpha with the decoded picture"};
+  rc = param_parse(e, &o, colon, out->param, &premultiplied);
+  if (rc == OK && premultiplied && out->gain)
+    rc = err_set(e, E_CONFIG, "metric '%s' has no gain on a premultiplied picture", m->id);
+  out->picture = premultiplied ? METRIC_PREMULTIPLIED : m->picture;
   return rc;
 }
 
 void metric_print(const metric_request *r, char out[METRIC_TEXT]) {
-  char sep = ':', number[32];
-  int premultiplied = r->picture != r->metric->picture;
-  size_t n = (size_t)snprintf(out, METRIC_TEXT, "%s%s%s", r->metric->id, r->gain ? "_gain" : "",
-                              premultiplied ? ":picture=premultiplied" : "");
-  if (premultiplied) sep = ',';
-  for (int i = 0; i < count_params(r->metric); i++) {
-    const metric_param *p = &r->metric->params[i];
-    if (r->param[i] == p->initial) continue;
-    for (int digits = 15; digits <= 17; digits++) {
-      snprintf(number, sizeof number, "%.*g", digits, r->param[i]);
-      if (strtod(number, NULL) == r->param[i]) break;
-    }
-    int k = snprintf(out + n, METRIC_TEXT - n, "%c%s=%s", sep, p->name, number);
-    n += (size_t)k < METRIC_TEXT - n ? (size_t)k : METRIC_TEXT - 1 - n;
-    sep = ',';
-  }
+  char head[METRIC_TEXT];
+  snprintf(head, sizeof head, "%s%s", r->metric->id, r->gain ? "_gain" : "");
+  param_print(r->metric->params, head, r->picture != r->metric->picture, r->param, out);
 }
 
 int metric_circular(const metric_request *r) {

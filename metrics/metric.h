@@ -80,6 +80,11 @@ enum {
 #define METRIC_TOO_SMALL "too_small"
 #define METRIC_NO_COLOUR "no_colour"
 #define METRIC_IDENTICAL "identical"
+#define METRIC_TOO_FEW_CLIPS "too_few_clips"
+#define METRIC_TOO_SMALL "too_small"
+#define METRIC_SIZES_DIFFER "sizes_differ"
+#define METRIC_PICTURES_DIFFER "pictures_differ"
+#define METRIC_NO_FEATURES "no_features"
 
 typedef struct metric_reason {
   const char *code, *help;

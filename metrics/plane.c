@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "metrics/kernels/plane.h"
+
 enum { RADIUS = 16 }; /* int(4 * PLANE_SIGMA + .5) */
 
 static int reflect(int i, int n) {
@@ -23,42 +25,34 @@ static int gauss_taps(double sigma, double g[2 * RADIUS + 1], double d[2 * RADIU
 }
 
 int64_t plane_scratch(int height, int width) {
-  return (int64_t)height * width + width + 2 * RADIUS;
+  (void)height;
+  return 2 * ((int64_t)width + 2 * RADIUS);
 }
 
-static void down_columns(const float *x, int64_t stride, int h, int w, const double *tap, int r, double *out) {
-  for (int y = 0; y < h; y++) {
-    double *o = out + (int64_t)y * w;
-    memset(o, 0, (size_t)w * sizeof *o);
-    for (int k = -r; k <= r; k++) {
-      const float *row = x + (int64_t)reflect(y + k, h) * w * stride;
-      double t = tap[k + r];
-      for (int i = 0; i < w; i++) o[i] += t * (double)row[i * stride];
-    }
-  }
-}
-
-/* pad: w + 2 r doubles. */
-static void along_rows(const double *x, int h, int w, const double *tap, int r, double *out, double *pad) {
-  for (int y = 0; y < h; y++) {
-    const double *row = x + (int64_t)y * w;
-    double *o = out + (int64_t)y * w;
-    memcpy(pad + r, row, (size_t)w * sizeof *pad);
-    for (int k = 1; k <= r; k++) pad[r - k] = row[reflect(-k, w)], pad[r + w - 1 + k] = row[reflect(w - 1 + k, w)];
-    memset(o, 0, (size_t)w * sizeof *o);
-    for (int k = 0; k <= 2 * r; k++)
-      for (int i = 0; i < w; i++) o[i] += tap[k] * pad[i + k];
-  }
+/* out[i] = sum_k tap[k] pad[i + k]; mirrors the row's ends into the padding first. */
+static void along_row(const plane_kernels *k, double *pad, int w, const double *tap, int r, double *out) {
+  double *row = pad + r;
+  for (int i = 1; i <= r; i++) row[-i] = row[reflect(-i, w)], row[w - 1 + i] = row[reflect(w - 1 + i, w)];
+  memset(out, 0, (size_t)w * sizeof *out);
+  for (int i = 0; i <= 2 * r; i++) k->add_double(out, pad + i, tap[i], w);
 }
 
 void plane_gradient(const float *x, int64_t stride, int height, int width, double sigma, double *gx, double *gy,
                     double *scratch) {
-  double g[2 * RADIUS + 1], d[2 * RADIUS + 1], *pad = scratch + (int64_t)height * width;
+  const plane_kernels *k = metric_kernels_of(NULL)->plane;
+  double g[2 * RADIUS + 1], d[2 * RADIUS + 1], *smooth = scratch, *steep = scratch + width + 2 * RADIUS;
   int r = gauss_taps(sigma, g, d);
-  down_columns(x, stride, height, width, g, r, scratch);
-  along_rows(scratch, height, width, d, r, gx, pad);
-  down_columns(x, stride, height, width, d, r, scratch);
-  along_rows(scratch, height, width, g, r, gy, pad);
+  for (int y = 0; y < height; y++) {
+    memset(smooth + r, 0, (size_t)width * sizeof *smooth);
+    memset(steep + r, 0, (size_t)width * sizeof *steep);
+    for (int j = -r; j <= r; j++) {
+      const float *row = x + (int64_t)reflect(y + j, height) * width * stride;
+      k->add(smooth + r, row, stride, g[j + r], width);
+      k->add(steep + r, row, stride, d[j + r], width);
+    }
+    along_row(k, smooth, width, d, r, gx + (int64_t)y * width);
+    along_row(k, steep, width, g, r, gy + (int64_t)y * width);
+  }
 }
 
 int64_t plane_band_scratch(int height, int width) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "metrics/kernels/kernels.h"
 #include "metrics/session.h"
 
 static int bad(const float *x, int64_t n) {
@@ -19,10 +20,11 @@ static int64_t pixels(const clip *c) {
   return (int64_t)c->frames * c->height * c->width;
 }
 
-static int session_open(err *e, metric_session *s, const metric_input *in) {
+int session_open(err *e, metric_session *s, const metric_input *in) {
   const clip *c = in->clip, *other[] = {in->base, in->partner, in->reference};
   static const char *const name[] = {"base", "partner", "reference"};
   *s = (metric_session){.in = in};
+  if (!metric_kernels_of(NULL)) return err_set(e, E_UNSUPPORTED, "this CPU has not even level v2");
   for (int i = 0; i < 3; i++)
     if (other[i] && !same_size(c, other[i]))
       return err_set(e, E_SHAPE, "score: the clip is %dx%dx%d, its %s clip %dx%dx%d", c->frames, c->height, c->width,
@@ -46,7 +48,7 @@ static int session_open(err *e, metric_session *s, const metric_input *in) {
   return OK;
 }
 
-static void session_close(metric_session *s) {
+void session_close(metric_session *s) {
   for (int i = 0; i < SOURCES; i++)
     for (int k = 0; k <= METRIC_SHOWN; k++) free(s->form[i][k]);
   free(s->band);
@@ -120,28 +122,38 @@ static int picture(err *e, metric_session *s, session_side side, metric_picture 
   return OK;
 }
 
-static int score_side(err *e, metric_session *s, const metric_request *r, session_side side, metric_value *out) {
+int session_view(err *e, metric_session *s, const metric_request *r, session_side side, metric_view *out,
+                 const char **why) {
   const metric *m = r->metric;
   const metric_input *in = s->in;
-  const char *why = missing(s, r, side);
-  if (why) return metric_undefined(out, why, 0);
-  metric_view v = {.frames = in->clip->frames,
-                   .height = in->clip->height,
-                   .width = in->clip->width,
-                   .fps = in->clip->fps,
-                   .threads = in->threads > 1 ? in->threads : 1,
-                   .param = r->param,
-                   .session = s};
-  int rc = picture(e, s, side, r->picture, &v.rgb);
-  if (rc == OK && (m->needs & METRIC_NEEDS_REFERENCE)) rc = picture(e, s, SIDE_REFERENCE, r->picture, &v.ref_rgb);
+  *out = (metric_view){.frames = in->clip->frames,
+                       .height = in->clip->height,
+                       .width = in->clip->width,
+                       .fps = in->clip->fps,
+                       .threads = in->threads > 1 ? in->threads : 1,
+                       .param = r->param,
+                       .session = s};
+  *why = missing(s, r, side);
+  if (*why) return OK;
+  int rc = picture(e, s, side, r->picture, &out->rgb);
+  if (rc == OK && (m->needs & METRIC_NEEDS_REFERENCE)) rc = picture(e, s, SIDE_REFERENCE, r->picture, &out->ref_rgb);
   if (rc != OK) return rc;
-  if (m->needs & METRIC_NEEDS_ALPHA) v.alpha = in->clip->alpha;
-  if (m->needs & METRIC_NEEDS_TRUTH) v.truth = s->truth[side];
-  if (m->needs & METRIC_NEEDS_BASE) v.base_rgb = in->base->rgb;
-  if (m->needs & METRIC_NEEDS_BASE_TRUTH) v.base_truth = in->base_truth;
-  if (m->needs & METRIC_NEEDS_REFERENCE) v.ref_alpha = in->reference->alpha;
-  if (m->needs & METRIC_NEEDS_TRIMAP) v.trimap = in->trimap;
-  rc = m->score(e, &v, out);
+  if (m->needs & METRIC_NEEDS_ALPHA) out->alpha = in->clip->alpha;
+  if (m->needs & METRIC_NEEDS_TRUTH) out->truth = s->truth[side];
+  if (m->needs & METRIC_NEEDS_BASE) out->base_rgb = in->base->rgb;
+  if (m->needs & METRIC_NEEDS_BASE_TRUTH) out->base_truth = in->base_truth;
+  if (m->needs & METRIC_NEEDS_REFERENCE) out->ref_alpha = in->reference->alpha;
+  if (m->needs & METRIC_NEEDS_TRIMAP) out->trimap = in->trimap;
+  return OK;
+}
+
+static int score_side(err *e, metric_session *s, const metric_request *r, session_side side, metric_value *out) {
+  metric_view v;
+  const char *why;
+  int rc = session_view(e, s, r, side, &v, &why);
+  if (rc != OK) return rc;
+  if (why) return metric_undefined(out, why, 0);
+  rc = r->metric->score(e, &v, out);
   if (rc == OK && !out->reason && !isfinite(out->value)) rc = metric_undefined(out, METRIC_NOT_FINITE, out->support);
   out->circular = metric_circular(r);
   return rc;

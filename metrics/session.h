@@ -25,4 +25,12 @@ struct metric_session {
   flow_cache flows;
 };
 
+/* E_SHAPE when clips differ in size. Close it in any case. `in` must outlive the session. */
+int session_open(err *e, metric_session *s, const metric_input *in) TD_MUST_CHECK;
+void session_close(metric_session *s);
+/* What the request's metric sees on this side; *why is the reason when it cannot be computed, else NULL. Of the
+ * metric only plane, needs and min_frames are read. */
+int session_view(err *e, metric_session *s, const metric_request *r, session_side side, metric_view *out,
+                 const char **why) TD_MUST_CHECK;
+
 #endif

@@ -8,15 +8,17 @@
 #include "base/mem.h"
 #include "cli/grid.h"
 #include "cli/progress.h"
+#include "cli/requests.h"
 #include "cli/score_clips.h"
+#include "cli/score_sets.h"
 #include "cli/verbs.h"
 #include "metrics/describe.h"
 #include "run/host.h"
 
 typedef struct score_args {
   const char *rgb, *alpha, *beside[SCORE_ROLES];
-  cli_list metrics;
-  const char *tiers;
+  cli_list metrics, sets;
+  const char *tiers, *features, *against_features;
   int colour, premultiplied, circular, csv;
 } score_args;
 
@@ -71,6 +73,21 @@ static const cli_option options[] = {
      .offset = AT(metrics),
      .value = "ID,...",
      .help = "these metrics; default: those of --tier whose inputs are given, with their gains when --partner is"},
+    {.name = "set",
+     .kind = CLI_TEXTS,
+     .offset = AT(sets),
+     .value = "ID,...",
+     .help = "scores of all clips as a set against all clips of --against (or of two feature files)"},
+    {.name = "features",
+     .kind = CLI_TEXT,
+     .offset = AT(features),
+     .value = "FILE",
+     .help = "features of a set instead of clips: .npy, .npz or .safetensors"},
+    {.name = "against-features",
+     .kind = CLI_TEXT,
+     .offset = AT(against_features),
+     .value = "FILE",
+     .help = "those of the set it is compared with"},
     {.name = "tier",
      .kind = CLI_TEXT,
      .offset = AT(tiers),
@@ -85,46 +102,6 @@ static const cli_option options[] = {
 };
 
 /* --- what to score --- */
-
-typedef struct requests {
-  metric_request *at;
-  int64_t n, cap;
-} requests;
-
-static int push(err *e, requests *l, const metric_request *r) {
-  int rc = mem_grow(e, &l->at, &l->cap, l->n + 1, sizeof *l->at, "metrics");
-  if (rc == OK) l->at[l->n++] = *r;
-  return rc;
-}
-
-/* Length of the first request of "a,b:x=1,y=2,c": a piece with '=' and no ':' belongs to the request before it. */
-static size_t first_request(const char *s) {
-  size_t n = strcspn(s, ",");
-  int open = memchr(s, ':', n) != NULL;
-  while (open && s[n]) {
-    size_t k = strcspn(s + n + 1, ",");
-    if (!memchr(s + n + 1, '=', k) || memchr(s + n + 1, ':', k)) break;
-    n += k + 1;
-  }
-  return n;
-}
-
-static int named(err *e, const char *list, requests *out) {
-  int rc = OK;
-  char one[METRIC_TEXT];
-  metric_request r;
-  for (const char *s = list; *s;) {
-    size_t n = first_request(s);
-    if (n >= sizeof one) FAIL(e, E_ARG, "--metric: '%.40s...' is too long", s);
-    memcpy(one, s, n);
-    one[n] = 0;
-    TRY(metric_parse(e, one, &r));
-    TRY(push(e, out, &r));
-    s += n + (s[n] == ',');
-  }
-out:
-  return rc;
-}
 
 /* The tiers asked for, as bits. */
 static int tiers_of(err *e, const char *list, int truth, unsigned *out) {
@@ -152,9 +129,9 @@ static int by_tier(err *e, const score_args *a, requests *out) {
   for (const metric *const *m = metric_list(); *m; m++) {
     if (!(tiers & 1u << (*m)->tier) || ((*m)->needs & lacking)) continue;
     TRY(metric_parse(e, (*m)->id, &r));
-    TRY(push(e, out, &r));
+    TRY(requests_add(e, out, &r));
     r.gain = 1;
-    if (a->beside[SCORE_PARTNER] && (*m)->gain_ok) TRY(push(e, out, &r));
+    if (a->beside[SCORE_PARTNER] && (*m)->gain_ok) TRY(requests_add(e, out, &r));
   }
 out:
   return rc;
@@ -311,7 +288,6 @@ static int all_clips(scoring *s) {
   int threads = s->c->threads > 0 ? (int)s->c->threads : host_cores();
   s->outer = s->jobs.n < threads ? (int)s->jobs.n : threads;
   s->inner = threads / s->outer;
-  omp_set_max_active_levels(2);
   progress_open(&s->bar, s->c, "clip", 0);
   if (s->args->csv && !s->c->output) TRY(cli_write(s->c, csv_head, strlen(csv_head)));
   if (s->args->csv && s->c->output) text_add(&s->whole, csv_head);
@@ -336,7 +312,15 @@ static int check_args(cli *c, const score_args *a) {
   int rc = OK;
   if (!a->rgb != !a->alpha) FAIL(&c->err, E_ARG, "--rgb and --alpha go together");
   if (a->rgb && c->words.n) FAIL(&c->err, E_ARG, "clips are given by --rgb and --alpha or as words, not both");
-  if (!a->rgb && !c->words.n) FAIL(&c->err, E_ARG, "score what? give clips or folders, or --rgb and --alpha");
+  if (!a->rgb && !a->features && !c->words.n)
+    FAIL(&c->err, E_ARG, "score what? give clips or folders, or --rgb and --alpha");
+  if (!a->features != !a->against_features) FAIL(&c->err, E_ARG, "--features and --against-features go together");
+  if (a->sets.n && !a->features && !a->beside[SCORE_BASE])
+    FAIL(&c->err, E_ARG, "--set compares with the clips of --against, which is not given");
+  if (a->features && (!a->sets.n || a->rgb || c->words.n))
+    FAIL(&c->err, E_ARG, "--features goes with --set and without clips");
+  if (c->output && a->sets.n && (a->metrics.n || a->tiers))
+    FAIL(&c->err, E_ARG, "-o holds scores of clips or of sets; ask for them one by one");
   if (a->csv && c->json) FAIL(&c->err, E_ARG, "--csv and --json together");
   if (a->metrics.n && a->tiers) FAIL(&c->err, E_ARG, "--metric and --tier together");
   if (a->premultiplied && a->colour && a->colour != 1 + CLIP_PREMULTIPLIED)
@@ -361,18 +345,48 @@ static void tell(const score_args *a, const score_jobs *j) {
   if (j->frames) cli_warn("numbered images are scored one by one; as the frames of one clip they are %s", j->frames);
 }
 
+/* Scores of sets alone: --set without --metric or --tier scores no single clips. */
+static int set_scores(cli *c, const score_args *a, const score_jobs *x) {
+  int rc = OK;
+  int threads = c->threads > 0 ? (int)c->threads : host_cores();
+  int stated = a->premultiplied ? 1 + CLIP_PREMULTIPLIED : a->colour;
+  int64_t failed = 0;
+  score_form form = c->json ? SCORE_JSON : a->csv ? SCORE_CSV : SCORE_GRID;
+  score_sets list = {0};
+  score_jobs y = {0};
+  text out = {0};
+  for (int i = 0; i < a->sets.n; i++) TRY(score_sets_named(&c->err, a->sets.v[i], &list));
+  if (a->features) {
+    TRY(score_sets_files(c, &list, a->features, a->against_features, threads, form, &out));
+  } else {
+    TRY(score_jobs_open(&c->err, &(score_sources){.clips = &a->beside[SCORE_BASE], .n_clips = 1}, &y));
+    TRY(score_sets_clips(c, &list, x, &y, stated, threads, form, &failed, &out));
+  }
+  TRY(cli_put(c, &out));
+  if (failed) c->status = EXIT_FAILED;
+out:
+  free(list.at);
+  score_jobs_close(&y);
+  text_free(&out);
+  return rc;
+}
+
 static int run(cli *c, const void *args) {
   int rc = OK;
   const score_args *a = args;
   scoring s = {.c = c, .args = a};
   score_sources from = {.clips = c->words.v, .n_clips = c->words.n, .rgb = a->rgb, .alpha = a->alpha};
-  for (int r = 0; r < SCORE_ROLES; r++) from.beside[r] = a->beside[r];
+  int single = !a->sets.n || a->metrics.n || a->tiers;
   TRY(check_args(c, a));
-  for (int i = 0; i < a->metrics.n; i++) TRY(named(&c->err, a->metrics.v[i], &s.list));
-  if (!s.list.n) TRY(by_tier(&c->err, a, &s.list));
-  TRY(score_jobs_open(&c->err, &from, &s.jobs));
+  for (int r = 0; r < SCORE_ROLES; r++)
+    if (single || r != SCORE_BASE) from.beside[r] = a->beside[r];
+  for (int i = 0; i < a->metrics.n; i++) TRY(requests_named(&c->err, a->metrics.v[i], &s.list));
+  if (single && !s.list.n) TRY(by_tier(&c->err, a, &s.list));
+  if (!a->features) TRY(score_jobs_open(&c->err, &from, &s.jobs));
   tell(a, &s.jobs);
-  TRY(all_clips(&s));
+  omp_set_max_active_levels(2);
+  if (single) TRY(all_clips(&s));
+  if (a->sets.n) TRY(set_scores(c, a, &s.jobs));
 out:
   text_free(&s.whole);
   score_jobs_close(&s.jobs);
@@ -387,20 +401,21 @@ const cli_verb verb_score = {
     .usage = "CLIP|FOLDER...",
     .about =
         "Clips are videos, images or numbered sequences (dir/%03d.png) that FFmpeg decodes. A folder gives its "
-        "files, "
-        "and\n"
-        "its folders of numbered frames, in the order of their names, or its dataset. Alignment metrics need the "
-        "decoded picture, with its own "
-        "background:\n"
-        "a straight or premultiplied RGBA file has none, and they are undefined there unless --circular forces "
-        "them.\n"
-        "--rgb takes the picture from one file and the alpha under test from another; a picture that has an alpha "
-        "of\n"
-        "its own is laid over black by it. --json prints one measure a line. Exit status 1: some clip could not be\n"
-        "scored; the others are.",
+        "files\n"
+        "and its folders of numbered frames in the order of their names, or its dataset (manifest, or fgr/ and "
+        "pha/).\n"
+        "Alignment metrics need the decoded picture, with its own background: a straight or premultiplied RGBA file\n"
+        "has none, and they are undefined there unless --circular forces them. --rgb takes the picture from one "
+        "file\n"
+        "and the alpha under test from another; a picture that has an alpha of its own is laid over black by it.\n"
+        "--set compares sets of clips, with a null distribution from permutations. --json prints one measure a "
+        "line.\n"
+        "Exit status 1: some clip could not be scored; the others are.",
     .examples = "tandem score clips/ --json\n"
                 "tandem score --rgb rgb.mp4 --alpha alpha.mp4 --metric color_fit,edge_color\n"
                 "tandem score ours/ --against base/ --csv -o scores.csv\n"
+                "tandem score ours/ --against base/ --set hof_energy:alpha=0,swd:alpha=0\n"
+                "tandem score --features ours.npy --against-features base.npz --set frechet,kid\n"
                 "tandem score pred/ --truth true/ --trimap trimaps/ --tier 2",
     .shared = CLI_JSON | CLI_THREADS | CLI_OUTPUT,
     .options = options,

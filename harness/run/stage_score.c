@@ -3,36 +3,14 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "media/video.h"
-#include "media/world.h"
 #include "metrics/metric.h"
+#include "run/score_files.h"
 #include "run/stage_internal.h"
 
-typedef struct scored {
-  clip c;
-  float *truth; /* NULL where no world knows it */
-  int there;
-} scored;
-
-static int read_one(err *e, const stage_cell *cell, const char *role, int world, scored *out) {
-  int rc = OK;
-  const char *path;
-  *out = (scored){0};
-  if (!stage_has_input(cell, role)) return OK;
-  TRY(stage_input(e, cell, role, &path));
-  TRY(video_read(e, path, NULL, &out->c));
-  if (world && out->c.colour == CLIP_DECODED) { /* the matte is read off a picture with its background */
-    TRY(mem_new(e, (int64_t)out->c.frames * out->c.height * out->c.width, sizeof(float), "matte", &out->truth));
-    world_matte(&out->c, out->truth);
-  }
-  out->there = 1;
-out:
-  return rc;
-}
-
-static void drop(scored *s) {
-  clip_free(&s->c);
-  free(s->truth);
+/* Path of an input, or NULL where the cell has none of this role. */
+static int find_input(err *e, const stage_cell *cell, const char *role, const char **path) {
+  *path = NULL;
+  return stage_has_input(cell, role) ? stage_input(e, cell, role, path) : OK;
 }
 
 static int read_requests(err *e, const stage_cell *cell, metric_request **out, int64_t *n) {
@@ -74,30 +52,21 @@ int stage_score(err *e, stage_cell *cell, const stage_env *env) {
   int rc = OK;
   const char *kind;
   int64_t n = 0;
-  scored own = {0}, partner = {0}, base = {0};
+  score_files f = {0};
   metric_request *list = NULL;
   metric_value *value = NULL;
   (void)env;
   TRY(spec_text(e, cell->spec, "data.kind", &kind));
-  int world = !strcmp(kind, "world");
+  f.world = !strcmp(kind, "world");
   TRY(read_requests(e, cell, &list, &n));
   TRY(mem_new(e, n, sizeof *value, "scores", &value));
-  TRY(read_one(e, cell, "sample", world, &own));
-  if (!own.there) FAIL(e, E_CONFIG, "this cell has no clip to score");
-  TRY(read_one(e, cell, "partner", world, &partner));
-  TRY(read_one(e, cell, "base", world, &base));
-  metric_input in = {.clip = &own.c,
-                     .base = base.there ? &base.c : NULL,
-                     .partner = partner.there ? &partner.c : NULL,
-                     .truth = own.truth,
-                     .partner_truth = partner.truth,
-                     .base_truth = base.truth};
-  TRY(metric_score(e, list, n, &in, value));
+  TRY(find_input(e, cell, "sample", &f.sample));
+  if (!f.sample) FAIL(e, E_CONFIG, "this cell has no clip to score");
+  TRY(find_input(e, cell, "partner", &f.partner));
+  TRY(find_input(e, cell, "base", &f.base));
+  TRY(score_files_run(e, &f, list, n, value));
   TRY(keep(e, cell, list, value, n));
 out:
-  drop(&own);
-  drop(&partner);
-  drop(&base);
   free(list);
   free(value);
   return rc;

@@ -93,6 +93,38 @@ int stats_resample(err *e, const stats_grid *g, const stats_bootstrap *b, double
 /* Percentile interval; sorts x. n > 0. */
 void stats_interval(double *x, int64_t n, double level, double *lo, double *hi);
 
+/* --- agreement of two scores over designs and prompts ----------------------------------------------------------- */
+
+/* n pairs (x, y). Clusters are what is resampled (prompts), groups what is compared (designs). */
+typedef struct stats_points {
+  int64_t n;
+  const double *x, *y;
+  const int32_t *cluster, *group; /* 0 .. clusters - 1, 0 .. groups - 1 */
+  int64_t clusters, groups;
+} stats_points;
+
+typedef enum stats_level {
+  STATS_POOLED,  /* over all points */
+  STATS_WITHIN,  /* mean over the groups of the coefficient within each */
+  STATS_BETWEEN, /* over the group means */
+  STATS_LEVELS
+} stats_level;
+
+typedef struct stats_coefficient {
+  double value, lo, hi; /* lo, hi: percentile interval */
+  int64_t n;          /* points, groups, groups; 0: nothing here is defined. A group counts within from 3 points on */
+  int64_t replicates; /* in which it was defined; 0: no interval */
+} stats_coefficient;
+
+typedef struct stats_correlation {
+  stats_coefficient spearman[STATS_LEVELS], pearson[STATS_LEVELS];
+} stats_correlation;
+
+/* Both coefficients at every level, with intervals from resampling whole clusters (two or more). Undefined, with
+ * n = 0: fewer than 3 points (or groups), or a constant side. E_ARG when a cluster or group is out of range. */
+int stats_correlate(err *e, const stats_points *p, int64_t replicates, uint64_t seed, double level,
+                    stats_correlation *out) TD_MUST_CHECK;
+
 /* --- one row of a table ---------------------------------------------------------------------------------------- */
 
 typedef struct stats_options {

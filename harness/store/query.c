@@ -55,6 +55,9 @@ void store_studies_free(store_studies *l) {
 void store_cells_free(store_cells *l) {
   drop(l);
 }
+void store_inputs_free(store_inputs *l) {
+  drop(l);
+}
 void store_artifacts_free(store_artifacts *l) {
   drop(l);
 }
@@ -257,6 +260,28 @@ int store_lineage(store *s, err *e, const char *key, int down, store_cells *out)
   stmt_int(&q, 0);
   stmt_text(&q, key);
   TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
+out:
+  return rc;
+}
+
+static int fill_input(stmt *q, err *e, store_pool *p, void *row) {
+  store_input_row *r = row;
+  int rc = OK;
+  (void)e;
+  TRY(pool_col(p, q, 0, &r->role));
+  TRY(pool_col(p, q, 1, &r->key));
+  TRY(pool_col(p, q, 2, &r->sha256));
+out:
+  return rc;
+}
+
+int store_input_list(store *s, err *e, const char *key, store_inputs *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_inputs){0};
+  TRY(stmt_open(&q, s, e, "SELECT role, input_key, input_sha256 FROM cell_input WHERE key=? ORDER BY role"));
+  stmt_text(&q, key);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_input));
 out:
   return rc;
 }

@@ -55,6 +55,18 @@ int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_
 int store_lineage(store *s, err *e, const char *key, int down, store_cells *out) TD_MUST_CHECK;
 void store_cells_free(store_cells *l);
 
+typedef struct store_input_row {
+  const char *role, *key, *sha256; /* a cell's key, or the hash of a file; the other is NULL */
+} store_input_row;
+typedef struct store_inputs {
+  store_input_row *at;
+  int64_t n;
+  store_pool *pool;
+} store_inputs;
+/* What a cell reads, by role. One cell may have several roles, which store_lineage does not show. */
+int store_input_list(store *s, err *e, const char *key, store_inputs *out) TD_MUST_CHECK;
+void store_inputs_free(store_inputs *l);
+
 typedef struct store_artifact_row {
   const char *role, *kind, *sha256, *media_json;
   int64_t bytes;

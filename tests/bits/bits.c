@@ -1,6 +1,6 @@
-/* Prints a hash of everything the engine computes, one "name sha256" a line, for one instruction-set level and number
- * of threads: td_bits LEVEL THREADS. compare.sh demands the same text from every compiler, level and thread count.
- * Exit status 77: this processor lacks the level. */
+/* Prints a hash of everything the engine and the dearer metrics compute, one "name sha256" a line, for one
+ * instruction-set level and number of threads: td_bits LEVEL THREADS. compare.sh demands the same text from every
+ * compiler, level and thread count. Exit status 77: this processor lacks the level. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "metrics/farneback.h"
+#include "metrics/metric.h"
 #include "sample.h"
 #include "train.h"
 
@@ -366,9 +368,52 @@ out:
   return rc;
 }
 
+static int run_flow(bench *b) {
+  enum { LONG = 4, HIGH = 70, WIDE = 101 };
+  static const fb_params list[] = {{0.5, 3, 15, 3, 5, 1.2, 0}, {0.6, 2, 8, 2, 7, 1.5, 1}};
+  int rc = OK;
+  view x = input(b, LONG, HIGH * WIDE), f = output(b, LONG - 1, 2 * HIGH * WIDE),
+       r = output(b, LONG - 1, 2 * HIGH * WIDE);
+  real *p = x.p;
+  for (int64_t i = 0; i < x.rows * x.cols; i++) p[i] = (real)rint(128 + 40 * fmax(-3, fmin(3, (double)p[i])));
+  for (int k = 0; k < 2; k++) {
+    fb_job j = {x.p, LONG, HIGH, WIDE, f.p, r.p, b->c.threads, b->c.isa};
+    TRY(fb_flows(&b->c.err, &list[k], &j));
+    TRY(show_view(b, k ? "flow.gaussian.forward" : "flow.forward", f));
+    TRY(show_view(b, k ? "flow.gaussian.backward" : "flow.backward", r));
+  }
+out:
+  return rc;
+}
+
+/* Scores of a noisy clip, at the best level of this processor whichever was asked for. */
+static int run_metrics(bench *b) {
+  enum { LONG = 4, HIGH = 70, WIDE = 101, N = 4 };
+  static const char *const names[N] = {"color_fit", "edge_color", "fd_full", "fd_band_px"};
+  int rc = OK;
+  view rgb = input(b, LONG, 3 * HIGH * WIDE), alpha = input(b, LONG, HIGH * WIDE);
+  real *p = rgb.p, *q = alpha.p;
+  char hex[HASH_HEX];
+  metric_request list[N];
+  metric_value v[N];
+  for (int64_t i = 0; i < rgb.rows * rgb.cols; i++) p[i] = (real)fmax(0, fmin(1, 0.5 + 0.2 * (double)p[i]));
+  for (int64_t i = 0; i < alpha.rows * alpha.cols; i++)
+    q[i] = (real)fmax(0, fmin(1, 0.3 * (double)q[i] + (double)p[3 * i]));
+  clip c = {.frames = LONG, .height = HIGH, .width = WIDE, .rgb = p, .alpha = q};
+  for (int k = 0; k < N; k++) TRY(metric_parse(&b->c.err, names[k], &list[k]));
+  TRY(metric_score(&b->c.err, list, N, &(metric_input){.clip = &c, .threads = b->c.threads}, v));
+  for (int k = 0; k < N; k++) {
+    if (v[k].reason || v[k].value == 0) FAIL(&b->c.err, E_ARG, "%s has no value", names[k]);
+    TRY(hash_bytes(&b->c.err, &v[k].value, sizeof v[k].value, hex));
+    printf("metric.%s %s\n", names[k], hex);
+  }
+out:
+  return rc;
+}
+
 int main(int argc, char **argv) {
-  static int (*const runs[])(bench *) = {run_random,    run_gemm,      run_norms, run_rows,
-                                         run_attention, run_optimiser, run_model};
+  static int (*const runs[])(bench *) = {run_random,    run_gemm,  run_norms, run_rows,   run_attention,
+                                         run_optimiser, run_model, run_flow,  run_metrics};
   int rc = OK, missing = 0;
   bench b = {0};
   if (argc != 3) {

@@ -94,4 +94,20 @@ run score alpha/a.pgm --csv --json
 ok "two formats are refused" exits 2
 run score alpha --tier 7
 ok "an unknown tier is refused" exits 2
+mkdir many other
+for k in 1 2 3 4 5 6; do
+  picture "many/$k.ppm"
+  matte "other/$k.pgm" "$k"
+done
+run score many --against other --set rand_mmd:alpha=0,hof_energy:alpha=0 --json
+ok "sets are compared" out_has '"set":true,"metric":"rand_mmd:alpha=0",.*"reason":.*"n":'
+ok "a set of stills has no motion features" out_has '"id":"hof_energy",.*"value":null,"reason":"too_few'
+run score many --set swd
+ok "--set needs --against" exits 2
+run score many --against other --set frechet
+ok "features of a file score are not taken from clips" err_has 'features come from files'
+run score --features none.npy --against-features none.npy --set kid
+ok "a missing feature file is named" err_has 'none.npy'
+run metrics show kid
+ok "scores of sets have a definition" out_has '^- features .file.'
 finish

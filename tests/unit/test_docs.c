@@ -26,6 +26,11 @@ static void metrics_are_documented(void **state) {
     metric_describe(*m, 1, &t);
     page_must_contain(page, "test_docs --print", &t);
   }
+  for (const set_metric *const *m = set_list(); *m; m++) {
+    text t = {0};
+    set_describe(*m, &t);
+    page_must_contain(page, "test_docs --print", &t);
+  }
   assert_true(n > 0);
   free(page);
 }
@@ -52,6 +57,8 @@ static void no_stale_sections(void **state) {
     int known = 0;
     for (const metric *const *m = metric_list(); *m; m++)
       known |= strlen((*m)->id) == n && !memcmp((*m)->id, p + 6, n);
+    for (const set_metric *const *m = set_list(); *m; m++)
+      known |= strlen((*m)->id) == n && !memcmp((*m)->id, p + 6, n);
     if (!known) fail_msg("docs/metrics.md describes '%.*s', which is no metric", (int)n, p + 6);
   }
   free(page);
@@ -61,6 +68,11 @@ static int print_blocks(void) {
   text t = {0};
   for (const metric *const *m = metric_list(); *m; m++) {
     metric_describe(*m, 1, &t);
+    text_add(&t, "\n");
+  }
+  text_add(&t, "## Scores of sets\n\n");
+  for (const set_metric *const *m = set_list(); *m; m++) {
+    set_describe(*m, &t);
     text_add(&t, "\n");
   }
   for (const metric_reason *r = metric_reasons(); r->code; r++) reason_row(&t, r);

@@ -205,6 +205,94 @@ static void closed_forms(void **state) {
   assert_int_equal(stats_sign_flip(&e, x, 0, 1, 0, &t), E_ARG);
 }
 
+/* Ranks with ties by hand; levels and clusters by hand. */
+static void correlations(void **state) {
+  (void)state;
+  err e = {0};
+  int ok;
+  double rho;
+  /* mid-ranks 1.5 1.5 3 4 and 1 2.5 2.5 4: r = 4 / sqrt(4.5 4.5) */
+  assert_int_equal(stats_spearman(&e, (double[]){1, 1, 2, 9}, (double[]){-5, 0, 0, 7}, 4, &rho, &ok), OK);
+  assert_true(ok);
+  near(rho, 3.75 / 4.5);
+  assert_int_equal(stats_spearman(&e, (double[]){1, 2, 3}, (double[]){3, 1, 2}, 3, &rho, &ok), OK);
+  near(rho, -0.5); /* 1 - 6 (4 + 1 + 1) / (3 8) */
+  assert_int_equal(stats_spearman(&e, (double[]){1, 2}, (double[]){3, 3}, 2, &rho, &ok), OK);
+  assert_false(ok);
+
+  /* Three designs over four prompts: y falls with x within each design, the means rise: Simpson's paradox. */
+  double x[12], y[12];
+  int32_t prompt[12], design[12];
+  for (int g = 0; g < 3; g++)
+    for (int p = 0; p < 4; p++) {
+      int i = p * 3 + g;
+      x[i] = 10 * g + p, y[i] = 100 * g - exp(p);
+      prompt[i] = p, design[i] = g;
+    }
+  stats_points pts = {.n = 12, .x = x, .y = y, .cluster = prompt, .group = design, .clusters = 4, .groups = 3};
+  stats_correlation c, again;
+  assert_int_equal(stats_correlate(&e, &pts, 200, 5, 0.95, &c), OK);
+  near(c.spearman[STATS_WITHIN].value, -1);
+  near(c.spearman[STATS_BETWEEN].value, 1);
+  near(c.pearson[STATS_BETWEEN].value, 1);
+  near(c.spearman[STATS_POOLED].value, 1 - 6.0 * 3 * 20 / (12 * 143)); /* rank differences -3 -1 1 3 in each design */
+  near(c.pearson[STATS_POOLED].value, stats_pearson(x, y, 12, &ok));
+  near(c.pearson[STATS_WITHIN].value,
+       stats_pearson((double[]){0, 1, 2, 3}, (double[]){-1, -exp(1), -exp(2), -exp(3)}, 4, &ok));
+  assert_int_equal(c.spearman[STATS_POOLED].n, 12);
+  assert_int_equal(c.spearman[STATS_WITHIN].n, 3);
+  assert_int_equal(c.spearman[STATS_BETWEEN].n, 3);
+  /* A replicate of one prompt four times has constant designs: undefined within, not elsewhere. */
+  assert_int_equal(c.spearman[STATS_BETWEEN].replicates, 200);
+  assert_true(c.spearman[STATS_WITHIN].replicates > 180 && c.spearman[STATS_WITHIN].replicates < 200);
+  near(c.spearman[STATS_WITHIN].lo, -1), near(c.spearman[STATS_WITHIN].hi, -1);
+  near(c.spearman[STATS_BETWEEN].lo, 1), near(c.spearman[STATS_BETWEEN].hi, 1);
+  assert_true(c.pearson[STATS_WITHIN].lo < c.pearson[STATS_WITHIN].hi);
+  assert_int_equal(stats_correlate(&e, &pts, 200, 5, 0.95, &again), OK);
+  assert_true(!memcmp(&c, &again, sizeof c));
+
+  pts.clusters = 3; /* prompt 3 lies outside */
+  assert_int_equal(stats_correlate(&e, &pts, 10, 5, 0.95, &c), E_ARG);
+  err_clear(&e);
+  pts.clusters = 4, pts.n = 2;
+  assert_int_equal(stats_correlate(&e, &pts, 10, 5, 0.95, &c), OK);
+  for (int l = 0; l < STATS_LEVELS; l++) assert_true(c.spearman[l].n == 0 && c.pearson[l].n == 0);
+  for (int i = 0; i < 12; i++) prompt[i] = 0;
+  pts.n = 12, pts.clusters = 1; /* nothing to resample */
+  assert_int_equal(stats_correlate(&e, &pts, 10, 5, 0.95, &c), OK);
+  assert_true(c.spearman[STATS_POOLED].n == 12 && c.spearman[STATS_POOLED].replicates == 0);
+}
+
+/* The interval covers the true correlation of independent clusters as often as it says, and is wider than that of
+ * independent points: values within a cluster repeat. */
+static void correlation_interval(void **state) {
+  (void)state;
+  err e = {0};
+  enum { C = 40, K = 4, RUNS = 60 };
+  float z[2 * C * RUNS];
+  double x[C * K], y[C * K];
+  int32_t cluster[C * K], group[C * K] = {0};
+  int covered = 0;
+  double width = 0;
+  rng_normal((rng){.seed = 11, .stream = RNG_TEST}, 0, 2 * C * RUNS, z);
+  for (int run = 0; run < RUNS; run++) {
+    stats_correlation c;
+    for (int i = 0; i < C * K; i++) {
+      const float *u = z + 2 * (run * C + i / K);
+      x[i] = (double)u[0], y[i] = 0.6 * (double)u[0] + 0.8 * (double)u[1]; /* r = .6 */
+      cluster[i] = i / K;
+    }
+    stats_points p = {.n = C * K, .x = x, .y = y, .cluster = cluster, .group = group, .clusters = C, .groups = 1};
+    assert_int_equal(stats_correlate(&e, &p, 200, (uint64_t)run, 0.95, &c), OK);
+    covered += c.pearson[STATS_POOLED].lo <= 0.6 && 0.6 <= c.pearson[STATS_POOLED].hi;
+    width += (c.pearson[STATS_POOLED].hi - c.pearson[STATS_POOLED].lo) / RUNS;
+  }
+  print_message("correlation interval: covered %d of %d, mean width %.3f\n", covered, RUNS, width);
+  /* 95 % of 60 is 57, sd 1.7; percentile intervals of 40 clusters fall somewhat short */
+  assert_true(covered >= 50);
+  assert_true(width > 0.3 && width < 0.55); /* 2 1.96 (1 - .36) / sqrt(40) = .40; of 160 points it would be .20 */
+}
+
 /* Beyond the exact range: the p of a clear effect is at the floor, of no effect near one half on average. */
 static void random_flips(void **state) {
   (void)state;
@@ -280,6 +368,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(nulls_match, setup, teardown),
       cmocka_unit_test_setup_teardown(oracles_match, setup, teardown),
       cmocka_unit_test(closed_forms),
+      cmocka_unit_test(correlations),
+      cmocka_unit_test(correlation_interval),
       cmocka_unit_test(random_flips),
       cmocka_unit_test(bootstrap_covers),
       cmocka_unit_test(training_seeds_count),

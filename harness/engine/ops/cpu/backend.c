@@ -5,10 +5,10 @@
 #include "base/mem.h"
 #include "ops/backends.h"
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/isa.h"
 
 typedef struct level {
   const char *isa;
-  int (*present)(void);
   const mul_kernels *mul;
   const epi_kernels *epi;
   const attn_kernels *attn;
@@ -17,29 +17,13 @@ typedef struct level {
 
 #define LEVEL(name)                                                                                                  \
   {                                                                                                                  \
-    .isa = #name, .present = has_##name, .mul = &mul_kernels_##name, .epi = &epi_kernels_##name,                     \
-    .attn = &attn_kernels_##name, .row = &row_kernels_##name                                                         \
+    .isa = #name, .mul = &mul_kernels_##name, .epi = &epi_kernels_##name, .attn = &attn_kernels_##name,              \
+    .row = &row_kernels_##name                                                                                       \
   }
 
 #if defined(__x86_64__)
-/* The parts of the x86-64 levels that compilers use; names of levels are unknown to clang 14's cpu_supports. */
-static int has_v2(void) {
-  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("popcnt");
-}
-static int has_v3(void) {
-  return has_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-}
-static int has_v4(void) {
-  return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
-}
 static const level levels[] = {LEVEL(v4), LEVEL(v3), LEVEL(v2)}; /* best first */
 #else
-static int has_generic(void) {
-  return 1;
-}
 static const level levels[] = {LEVEL(generic)};
 #endif
 
@@ -49,7 +33,7 @@ static int choose(ctx *c, const char *isa, const level **out) {
   *out = NULL;
   for (int i = 0; i < LEVELS; i++) {
     if (isa && strcmp(isa, levels[i].isa)) continue;
-    if (levels[i].present()) {
+    if (isa_present(levels[i].isa)) {
       *out = &levels[i];
       return OK;
     }
