@@ -3,36 +3,13 @@
 # shellcheck source=tests/cli/_lib.sh
 # shellcheck disable=SC2317  # helpers are called through ok
 . "$(dirname "$0")/_lib.sh"
+# shellcheck source=tests/cli/_frames.sh
+. "$SOURCE/tests/cli/_frames.sh"
 
 if [ "$json" != jq ]; then
   skip "external variants" "needs jq"
   finish
 fi
-
-# frames FOLDER COUNT SIDE: RGBA frames of 8 bits (PAM), alpha 51/255 everywhere. deep: the same in 16 bits, alpha
-# 13057/65535, which no 8 bits can hold. flat: without alpha.
-frames() { picture "$1" "$2" "$3" RGB_ALPHA 255; }
-deep() { picture "$1" "$2" "$3" RGB_ALPHA 65535; }
-flat() { picture "$1" "$2" "$3" RGB 255; }
-picture() {
-  mkdir -p "$1"
-  k=1
-  while [ $k -le "$2" ]; do
-    depth=4
-    if [ "$4" = RGB ]; then depth=3; fi
-    {
-      printf 'P7\nWIDTH %d\nHEIGHT %d\nDEPTH %d\nMAXVAL %d\nTUPLTYPE %s\nENDHDR\n' "$3" "$3" $depth "$5" "$4"
-      LC_ALL=C awk -v n="$3" -v k=$k -v d=$depth -v deep=$(($5 > 255)) 'function put(v) {
-          printf "%c", v
-          if (deep) printf "%c", 1
-        }
-        BEGIN { for (y = 0; y < n; y++) for (x = 0; x < n; x++) {
-          put(1 + (7 * x + 3 * y + 11 * k) % 120); put(60 + (x * y + k) % 90); put(1 + 2 * k)
-          if (d == 4) put(51) } }'
-    } >"$1/$(printf 'f%04d.pam' $k)"
-    k=$((k + 1))
-  done
-}
 
 # study NAME DESIGN [MORE]: ours, base and an external variant, on two prompts and two seeds.
 study() {
@@ -125,8 +102,8 @@ ok "and is told with its reason" out_has 'not sent'
 
 study=pictures
 for p in in-01 out-01; do
-  frames frames/${p}_0 8 48
-  frames frames/$p/1 8 48
+  frames frames/${p}_0 8 48 48 51
+  frames frames/$p/1 8 48 48 51
 done
 study pictures external:dir=frames
 run run pictures.json --results store --json
@@ -141,7 +118,7 @@ run run pictures.json --results store --json
 ok "and belongs to the key" json_is .failed 0
 ok "decoded pictures are compared with the base" test "$(score_of rgb_rmse_base)" != "null straight_rgb"
 rm -r frames/in-01_0
-deep frames/in-01_0 8 48
+frames frames/in-01_0 8 48 48 51 65535
 run run pictures.json --results store --json
 ok "16 bits stay 16 bits" test "$(score_of alpha_coverage | cut -c 1-10)" = 0.19923704
 
@@ -153,16 +130,16 @@ wrong() { # NAME REGEX: the clip in-01, seed 0, fails alone
   ok "$1 costs its own cells and the score it is partner in" json_is '[.failed, .blocked]' '[1,2]'
 }
 rm -r frames/in-01_0
-frames frames/in-01_0 7 48
+frames frames/in-01_0 7 48 48 51
 wrong "a clip with too few frames" 'in-01_0 has 7 frames of 48x48 .*study.* 8 of 48x48'
 rm -r frames/in-01_0
-frames frames/in-01_0 8 40
+frames frames/in-01_0 8 40 40 51
 wrong "a clip of another size" 'in-01_0 has 8 frames of 40x40'
 rm -r frames/in-01_0
-flat frames/in-01_0 8 48
+frames frames/in-01_0 8 48 48 none
 wrong "a clip without alpha" 'in-01_0.*alpha was lost'
 rm -r frames/in-01_0
-frames frames/in-01_0 8 48
+frames frames/in-01_0 8 48 48 51
 rm frames/in-01_0/f0004.pam
 run run pictures.json --results store
 ok "a gap in the frames is an error" exits 2
