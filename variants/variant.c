@@ -6,6 +6,7 @@
 #include "base/words_near.h"
 
 #define V(name) extern const variant variant_##name;
+#include "variants/imports.def"
 #include "variants/variants.def"
 #undef V
 
@@ -13,6 +14,15 @@ const variant *const *variant_list(void) {
   static const variant *const list[] = {
 #define V(name) &variant_##name,
 #include "variants/variants.def"
+#undef V
+      NULL};
+  return list;
+}
+
+const variant *const *variant_imports(void) {
+  static const variant *const list[] = {
+#define V(name) &variant_##name,
+#include "variants/imports.def"
 #undef V
       NULL};
   return list;
@@ -33,13 +43,18 @@ static int option_index(const variant *v, const char *name, size_t n) {
   return -1;
 }
 
+static void offer(near_word *best, const variant *const *v, char known[512]) {
+  for (; *v; v++) {
+    near_offer(best, (*v)->name);
+    snprintf(known + strlen(known), 512 - strlen(known), "%s%s", known[0] ? ", " : "", (*v)->name);
+  }
+}
+
 static int unknown_design(err *e, const char *s, int n) {
   near_word best = near_start(s, (size_t)n);
   char known[512] = "";
-  for (const variant *const *v = variant_list(); *v; v++) {
-    near_offer(&best, (*v)->name);
-    snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", known[0] ? ", " : "", (*v)->name);
-  }
+  offer(&best, variant_list(), known);
+  offer(&best, variant_imports(), known);
   for (const design_alias *a = design_aliases(); a->name; a++) {
     near_offer(&best, a->name);
     snprintf(known + strlen(known), sizeof known - strlen(known), ", %s", a->name);
@@ -70,6 +85,8 @@ static int parse_option(err *e, const char *s, size_t n, design *d, unsigned *se
   *seen |= 1u << i;
   const char *value = eq + 1;
   size_t len = n - (size_t)(value - s);
+  if (!o->values && len) return OK;
+  if (!o->values) return err_set(e, E_CONFIG, "design '%s': option '%s' is empty", d->v->name, o->name);
   near_word best = near_start(value, len);
   char known[256] = "";
   for (int k = 0; o->values[k]; k++) {
@@ -84,11 +101,15 @@ static int parse_option(err *e, const char *s, size_t n, design *d, unsigned *se
                  (int)len, value, near_hint(&best), known);
 }
 
+static const variant *find(const variant *const *v, const char *s, size_t n) {
+  while (*v && !(strlen((*v)->name) == n && !memcmp((*v)->name, s, n))) v++;
+  return *v;
+}
+
 static int parse_full(err *e, const char *s, design *out) {
   size_t n = strcspn(s, ":");
-  *out = (design){0};
-  for (const variant *const *v = variant_list(); *v; v++)
-    if (strlen((*v)->name) == n && !memcmp((*v)->name, s, n)) out->v = *v;
+  *out = (design){.v = find(variant_list(), s, n)};
+  if (!out->v) out->v = find(variant_imports(), s, n);
   if (!out->v) return unknown_design(e, s, (int)n);
   for (int i = 0; out->v->options[i].name; i++) out->value[i] = out->v->options[i].initial;
   if (!s[n]) return OK;
@@ -121,7 +142,7 @@ void design_print(const design *d, int stages, char out[DESIGN_TEXT]) {
 
 const char *design_get(const design *d, const char *option) {
   int i = option_index(d->v, option, strlen(option));
-  return i < 0 ? "" : d->v->options[i].values[d->value[i]];
+  return i < 0 || !d->v->options[i].values ? "" : d->v->options[i].values[d->value[i]];
 }
 
 int design_is(const design *d, const char *option, const char *value) {
@@ -130,7 +151,21 @@ int design_is(const design *d, const char *option, const char *value) {
 
 void design_layout(const design *d, layout *out) {
   *out = (layout){0};
-  d->v->layout(d, out);
+  if (d->v->layout) d->v->layout(d, out);
+}
+
+int design_imports(const design *d) {
+  return !d->v->layout;
+}
+
+size_t design_text(const char *s, const char *option, const char **at) {
+  size_t n = strlen(option);
+  for (const char *p = strchr(s, ':'); p; p = strchr(p + 1, ','))
+    if (!strncmp(p + 1, option, n) && p[1 + n] == '=') {
+      *at = p + 2 + n;
+      return strcspn(*at, ",");
+    }
+  return 0;
 }
 
 void layout_see_all(layout *l) {

@@ -35,6 +35,7 @@ static int whole(const study_row *r, const char *path) {
 static int measure_row(cli *c, const study_row *r, cost_table *to) {
   int rc = OK;
   json *j = NULL;
+  if (design_imports(&r->design)) return OK;
   const char *config = value(r, "model.config")->str, *slash = strrchr(config, '/');
   const json *size = value(r, "data.size");
   plan_request q = {.shape = {.rank = whole(r, "train.rank")},

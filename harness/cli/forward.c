@@ -91,6 +91,7 @@ static int open_inputs(cli *c, const forward_args *a, forward *f, dit_config *cf
   err *e = &c->err;
   json *j = NULL;
   TRY(design_parse(e, a->design, &f->d));
+  if (design_imports(&f->d)) FAIL(e, E_ARG, "design %s runs no model: its clips are read from files", a->design);
   design_layout(&f->d, &f->l);
   TRY(json_read(e, a->config, &j));
   TRY(dit_config_read(e, j, a->config, cfg));

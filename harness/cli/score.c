@@ -56,7 +56,8 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(beside[SCORE_TRUTH]),
      .value = "PATH",
-     .help = "RGBA clips that these should have been, paired by file name"},
+     .help =
+         "RGBA clips that these should have been, or their true mattes (files without alpha), paired by file name"},
     {.name = "trimap",
      .kind = CLI_TEXT,
      .offset = AT(beside[SCORE_TRIMAP]),
@@ -71,7 +72,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXTS,
      .offset = AT(metrics),
      .value = "ID,...",
-     .help = "these metrics; default: those of --tier whose inputs are given"},
+     .help = "these metrics; default: those of --tier whose inputs are given, with their gains when --partner is"},
     {.name = "set",
      .kind = CLI_TEXTS,
      .offset = AT(sets),
@@ -129,6 +130,8 @@ static int by_tier(err *e, const score_args *a, requests *out) {
     if (!(tiers & 1u << (*m)->tier) || ((*m)->needs & lacking)) continue;
     TRY(metric_parse(e, (*m)->id, &r));
     TRY(requests_add(e, out, &r));
+    r.gain = 1;
+    if (a->beside[SCORE_PARTNER] && (*m)->gain_ok) TRY(requests_add(e, out, &r));
   }
 out:
   return rc;
@@ -316,6 +319,22 @@ out:
   return rc;
 }
 
+/* What the folders did not say, once. */
+static void tell(const score_args *a, const score_jobs *j) {
+  enum { NAMES = 5 };
+  for (int r = 0; r < SCORE_ROLES; r++) {
+    text names = {0};
+    int64_t told = 0;
+    for (int64_t i = 0; j->alone[r] && i < j->n; i++)
+      if (!j->at[i].beside[r] && told++ < NAMES) text_addf(&names, "%s%s", told > 1 ? ", " : "", j->at[i].name);
+    if (told)
+      cli_warn("%lld of %lld clips have no file of their name in %s %s: %s%s", (long long)told, (long long)j->n,
+               score_role_option[r], a->beside[r], names.p ? names.p : "", told > NAMES ? "..." : "");
+    text_free(&names);
+  }
+  if (j->frames) cli_warn("numbered images are scored one by one; as the frames of one clip they are %s", j->frames);
+}
+
 /* Scores of sets alone: --set without --metric or --tier scores no single clips. */
 static int set_scores(scoring *s) {
   int rc = OK;
@@ -357,10 +376,7 @@ static int run(cli *c, const void *args) {
   for (int i = 0; i < a->metrics.n; i++) TRY(requests_named(&c->err, a->metrics.v[i], &s.list));
   if (single && !s.list.n) TRY(by_tier(&c->err, a, &s.list));
   if (!a->features) TRY(score_jobs_open(&c->err, &from, &s.jobs));
-  for (int r = 0; r < SCORE_ROLES; r++)
-    if (s.jobs.alone[r])
-      cli_warn("%lld of %lld clips have no file of their name in %s %s", (long long)s.jobs.alone[r],
-               (long long)s.jobs.n, score_role_option[r], a->beside[r]);
+  tell(a, &s.jobs);
   omp_set_max_active_levels(2);
   if (single) TRY(all_clips(&s));
   if (a->sets.n) TRY(set_scores(&s));
@@ -377,18 +393,17 @@ const cli_verb verb_score = {
     .help = "metrics of RGBA clips made by any program",
     .usage = "CLIP|FOLDER...",
     .about =
-        "Clips are videos, images or numbered sequences (dir/%03d.png) that FFmpeg decodes; a folder gives its files "
-        "in\n"
-        "the order of their names, or its dataset. Alignment metrics need the decoded picture, with its own "
-        "background:\n"
-        "a straight or premultiplied RGBA file has none, and they are undefined there unless --circular forces "
-        "them.\n"
-        "--rgb takes the picture from one file and the alpha under test from another; a picture that has an alpha "
-        "of\n"
-        "its own is laid over black by it. --set compares sets of clips, with a null distribution from "
-        "permutations.\n"
-        "--json prints one measure a line. Exit status 1: some clip could not be\n"
-        "scored; the others are.",
+        "Clips are videos, images or numbered sequences (dir/%03d.png) that FFmpeg decodes. A folder gives its "
+        "files\n"
+        "and its folders of numbered frames in the order of their names, or its dataset (manifest, or fgr/ and "
+        "pha/).\n"
+        "Alignment metrics need the decoded picture, with its own background: a straight or premultiplied RGBA file\n"
+        "has none, and they are undefined there unless --circular forces them. --rgb takes the picture from one "
+        "file\n"
+        "and the alpha under test from another; a picture that has an alpha of its own is laid over black by it.\n"
+        "--set compares sets of clips, with a null distribution from permutations. --json prints one measure a "
+        "line.\n"
+        "Exit status 1: some clip could not be scored; the others are.",
     .examples = "tandem score clips/ --json\n"
                 "tandem score --rgb rgb.mp4 --alpha alpha.mp4 --metric color_fit,edge_color\n"
                 "tandem score ours/ --against base/ --csv -o scores.csv\n"

@@ -77,6 +77,11 @@ int score_clips_read(err *e, const score_job *j, int stated, score_clips *out) {
       continue;
     }
     TRY(read_clip(e, j->beside[r], r == SCORE_TRUTH ? 0 : stated, c));
+    if (r == SCORE_TRUTH && !c->alpha) {
+      TRY(read_plane(e, j->beside[r], &out->own, &out->matte));
+      clip_free(c);
+      continue;
+    }
     if (c->frames != out->own.frames || c->height != out->own.height || c->width != out->own.width)
       FAIL(e, E_SHAPE, "%s is %d frames of %dx%d, the clip %d of %dx%d", j->beside[r], c->frames, c->width, c->height,
            out->own.frames, out->own.width, out->own.height);
@@ -84,7 +89,8 @@ int score_clips_read(err *e, const score_job *j, int stated, score_clips *out) {
   out->in = (metric_input){.clip = &out->own,
                            .base = j->beside[SCORE_BASE] ? &out->beside[SCORE_BASE] : NULL,
                            .partner = j->beside[SCORE_PARTNER] ? &out->beside[SCORE_PARTNER] : NULL,
-                           .reference = j->beside[SCORE_TRUTH] ? &out->beside[SCORE_TRUTH] : NULL,
+                           .reference = j->beside[SCORE_TRUTH] && !out->matte ? &out->beside[SCORE_TRUTH] : NULL,
+                           .truth = out->matte,
                            .trimap = out->beside[SCORE_TRIMAP].alpha};
 out:
   if (rc != OK) score_clips_free(out);
@@ -94,5 +100,6 @@ out:
 void score_clips_free(score_clips *s) {
   clip_free(&s->own);
   for (int r = 0; r < SCORE_ROLES; r++) clip_free(&s->beside[r]);
+  free(s->matte);
   *s = (score_clips){0};
 }

@@ -1,14 +1,12 @@
 #include "cli/score_jobs.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "media/clip_files.h"
 #include "media/dataset.h"
 
 const char *const score_role_option[SCORE_ROLES] = {"--against", "--truth", "--trimap", "--partner"};
@@ -18,25 +16,6 @@ const char *const score_role_option[SCORE_ROLES] = {"--against", "--truth", "--t
 static const char *tail(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
-}
-
-static size_t stem_length(const char *file) {
-  const char *dot = strrchr(file, '.');
-  return dot && dot != file ? (size_t)(dot - file) : strlen(file);
-}
-
-static int same_stem(const char *a, const char *b) {
-  size_t n = stem_length(a);
-  return n == stem_length(b) && !memcmp(a, b, n);
-}
-
-static int is_media(const char *file) {
-  static const char *const ending[] = {"mkv", "webm", "mov",  "mp4", "m4v",  "avi", "nut",  "y4m", "mxf", "gif",
-                                       "png", "apng", "webp", "jpg", "jpeg", "tif", "tiff", "bmp", "pgm", "ppm"};
-  const char *dot = strrchr(file, '.');
-  for (size_t i = 0; dot && dot != file && i < sizeof ending / sizeof ending[0]; i++)
-    if (!strcasecmp(dot + 1, ending[i])) return 1;
-  return 0;
 }
 
 static int is_folder(const char *path) {
@@ -53,45 +32,6 @@ static int join(err *e, const char *folder, const char *file, char **out) {
   return rc;
 }
 
-/* --- folders --- */
-
-typedef struct names {
-  char **at;
-  int64_t n, cap;
-} names;
-
-static void names_free(names *l) {
-  for (int64_t i = 0; i < l->n; i++) free(l->at[i]);
-  free(l->at);
-  *l = (names){0};
-}
-
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Media files of a folder, sorted bytewise. */
-static int list_folder(err *e, const char *folder, names *out) {
-  int rc = OK;
-  DIR *d = opendir(folder);
-  *out = (names){0};
-  if (!d) return err_set(e, E_IO, "%s: %s", folder, strerror(errno));
-  for (struct dirent *f; (f = readdir(d));) {
-    if (f->d_name[0] == '.' || !is_media(f->d_name)) continue;
-    TRY(mem_grow(e, &out->at, &out->cap, out->n + 1, sizeof *out->at, "file names"));
-    TRY(mem_strdup(e, f->d_name, &out->at[out->n]));
-    out->n++;
-  }
-  if (out->n) qsort(out->at, (size_t)out->n, sizeof *out->at, by_name);
-  for (int64_t i = 1; i < out->n; i++)
-    if (same_stem(out->at[i - 1], out->at[i]))
-      FAIL(e, E_ARG, "%s: %s and %s have the same name but for their endings; clips are paired by name", folder,
-           out->at[i - 1], out->at[i]);
-out:
-  closedir(d);
-  return rc;
-}
-
 /* --- jobs --- */
 
 static int add(err *e, score_jobs *j, const char *file, score_job **out) {
@@ -101,23 +41,32 @@ static int add(err *e, score_jobs *j, const char *file, score_job **out) {
   *job = (score_job){0};
   TRY(mem_strdup(e, file, &job->file));
   TRY(mem_strdup(e, tail(file), &job->name));
-  job->name[stem_length(job->name)] = 0;
+  job->name[clip_files_stem(job->name)] = 0;
   *out = job;
 out:
   return rc;
 }
 
-static int is_dataset(err *e, const char *folder, int *out) {
-  static const char *const mark[] = {"manifest.json", "manifest.jsonl", "pha"};
-  *out = 0;
-  for (int i = 0; i < 3; i++) {
-    struct stat st;
-    char *path;
-    int rc = join(e, folder, mark[i], &path);
-    if (rc != OK) return rc;
-    *out |= stat(path, &st) == 0;
-    free(path);
-  }
+static int add_listed(err *e, score_jobs *j, const clip_file *f) {
+  int rc = OK;
+  score_job *job;
+  char *path = NULL;
+  TRY(clip_files_open_path(e, f->path, &path));
+  TRY(add(e, j, path, &job));
+  free(job->name);
+  TRY(mem_strdup(e, f->name, &job->name));
+out:
+  free(path);
+  return rc;
+}
+
+static int holds(err *e, const char *folder, const char *name, int *out) {
+  char *path;
+  struct stat st;
+  int rc = join(e, folder, name, &path);
+  if (rc != OK) return rc;
+  *out = stat(path, &st) == 0;
+  free(path);
   return OK;
 }
 
@@ -136,53 +85,87 @@ out:
   return rc;
 }
 
-static int add_folder(err *e, score_jobs *j, const char *folder) {
-  int rc = OK, whole = 0;
-  names l = {0};
-  TRY(is_dataset(e, folder, &whole));
-  if (whole) return add_dataset(e, j, folder);
-  TRY(list_folder(e, folder, &l));
-  if (!l.n) FAIL(e, E_ARG, "%s holds no video or image file", folder);
-  for (int64_t i = 0; i < l.n; i++) {
-    char *path;
-    score_job *job;
-    TRY(join(e, folder, l.at[i], &path));
-    rc = add(e, j, path, &job);
-    free(path);
-    if (rc != OK) goto out;
-  }
+/* How the images of the folder would be named as one clip, when they are numbered in a row. */
+static int note_frames(err *e, score_jobs *j, const char *folder, int64_t n) {
+  err not_one = {0};
+  char *path = NULL;
+  int rc = n > 1 && !j->frames ? clip_files_open_path(&not_one, folder, &path) : OK;
+  if (rc == OK && path) j->frames = path;
+  return rc == E_NOMEM ? err_set(e, rc, "%s", not_one.text) : OK;
+}
+
+static int add_files(err *e, score_jobs *j, const char *folder) {
+  int rc = OK;
+  clip_files l;
+  TRY(clip_files_list(e, folder, &l));
+  if (!l.n) FAIL(e, E_ARG, "%s holds no video or image file and no folder of frames", folder);
+  for (int64_t i = 0; i < l.n; i++) TRY(add_listed(e, j, &l.at[i]));
+  TRY(note_frames(e, j, folder, l.n));
 out:
-  names_free(&l);
+  clip_files_close(&l);
   return rc;
 }
 
-/* The file of this name in a sorted listing, or NULL. */
-static int find(err *e, const char *folder, const names *l, const char *name, char **out) {
-  size_t n = strlen(name);
-  *out = NULL;
-  for (int64_t i = 0; i < l->n; i++)
-    if (stem_length(l->at[i]) == n && !memcmp(l->at[i], name, n)) return join(e, folder, l->at[i], out);
-  return OK;
+static int pair_alpha(err *e, const char *folder, const char *option, score_jobs *j, int64_t from);
+
+/* fgr/ and pha/ of one folder: straight colour and its mattes. */
+static int add_pairs(err *e, score_jobs *j, const char *folder) {
+  int rc = OK;
+  int64_t from = j->n;
+  char *fgr = NULL, *pha = NULL;
+  TRY(join(e, folder, "fgr", &fgr));
+  TRY(join(e, folder, "pha", &pha));
+  TRY(add_files(e, j, fgr));
+  TRY(pair_alpha(e, pha, "fgr/ and pha/:", j, from));
+  for (int64_t i = from; i < j->n; i++) j->at[i].coloured = 1, j->at[i].colour = CLIP_STRAIGHT;
+out:
+  free(fgr);
+  free(pha);
+  return rc;
 }
 
-/* The file beside every clip: of its name in a folder, or the one file of the one clip. Where a clip has none, its
- * place stays NULL; *alone counts those. */
-static int beside(err *e, score_jobs *j, const char *from, const char *option, char **(*place)(score_job *, int),
-                  int role, int64_t *alone) {
-  int rc = OK;
-  names l = {0};
-  if (!is_folder(from)) {
-    if (j->n != 1) FAIL(e, E_ARG, "%s %s is one file for %lld clips; give a folder", option, from, (long long)j->n);
-    return mem_strdup(e, from, place(&j->at[0], role));
-  }
-  TRY(list_folder(e, from, &l));
-  for (int64_t i = 0; i < j->n; i++) {
-    TRY(find(e, from, &l, j->at[i].name, place(&j->at[i], role)));
-    *alone += !*place(&j->at[i], role);
-  }
-  if (*alone == j->n) FAIL(e, E_ARG, "%s %s: no file there has the name of a clip", option, from);
+static int add_folder(err *e, score_jobs *j, const char *folder) {
+  int rc = OK, manifest, lines, fgr, pha;
+  TRY(holds(e, folder, "manifest.json", &manifest));
+  TRY(holds(e, folder, "manifest.jsonl", &lines));
+  TRY(holds(e, folder, "fgr", &fgr));
+  TRY(holds(e, folder, "pha", &pha));
+  if (manifest || lines)
+    TRY(add_dataset(e, j, folder));
+  else if (fgr && pha)
+    TRY(add_pairs(e, j, folder));
+  else
+    TRY(add_files(e, j, folder));
 out:
-  names_free(&l);
+  return rc;
+}
+
+/* The file beside every clip from `first` on: of its name in a folder, or the one file of the one clip. Where a clip
+ * has none, its place stays NULL; *alone counts those. */
+typedef struct beside_from {
+  const char *path, *option;
+  int64_t first;
+} beside_from;
+
+static int beside(err *e, score_jobs *j, const beside_from *from, char **(*place)(score_job *, int), int role,
+                  int64_t *alone) {
+  int rc = OK;
+  int64_t clips = j->n - from->first;
+  clip_files l = {0};
+  if (!is_folder(from->path)) {
+    if (clips != 1)
+      FAIL(e, E_ARG, "%s %s is one file for %lld clips; give a folder", from->option, from->path, (long long)clips);
+    return mem_strdup(e, from->path, place(&j->at[from->first], role));
+  }
+  TRY(clip_files_list(e, from->path, &l));
+  for (int64_t i = from->first; i < j->n; i++) {
+    const clip_file *f = clip_files_find(&l, j->at[i].name);
+    if (f) TRY(clip_files_open_path(e, f->path, place(&j->at[i], role)));
+    *alone += !f;
+  }
+  if (*alone == clips) FAIL(e, E_ARG, "%s %s: no file there has the name of a clip", from->option, from->path);
+out:
+  clip_files_close(&l);
   return rc;
 }
 
@@ -195,12 +178,12 @@ static char **beside_place(score_job *j, int role) {
   return &j->beside[role];
 }
 
-static int pair_alpha(err *e, const score_sources *from, score_jobs *j) {
+static int pair_alpha(err *e, const char *folder, const char *option, score_jobs *j, int64_t from) {
   int rc = OK;
   int64_t alone = 0;
-  TRY(beside(e, j, from->alpha, "--alpha", alpha_place, 0, &alone));
-  for (int64_t i = 0; i < j->n; i++)
-    if (!j->at[i].alpha) FAIL(e, E_ARG, "--alpha %s: nothing there is called %s", from->alpha, j->at[i].name);
+  TRY(beside(e, j, &(beside_from){folder, option, from}, alpha_place, 0, &alone));
+  for (int64_t i = from; i < j->n; i++)
+    if (!j->at[i].alpha) FAIL(e, E_ARG, "%s %s: nothing there is called %s", option, folder, j->at[i].name);
 out:
   return rc;
 }
@@ -243,13 +226,14 @@ int score_jobs_open(err *e, const score_sources *from, score_jobs *out) {
   }
   if (from->rgb) {
     if (is_folder(from->rgb))
-      TRY(add_folder(e, out, from->rgb));
+      TRY(add_files(e, out, from->rgb));
     else
       TRY(add(e, out, from->rgb, &job));
-    TRY(pair_alpha(e, from, out));
+    TRY(pair_alpha(e, from->alpha, "--alpha", out, 0));
   }
   for (int r = 0; r < SCORE_ROLES; r++)
-    if (from->beside[r]) TRY(beside(e, out, from->beside[r], score_role_option[r], beside_place, r, &out->alone[r]));
+    if (from->beside[r])
+      TRY(beside(e, out, &(beside_from){from->beside[r], score_role_option[r], 0}, beside_place, r, &out->alone[r]));
   TRY(tell_apart(e, out));
 out:
   if (rc != OK) score_jobs_close(out);
@@ -262,5 +246,6 @@ void score_jobs_close(score_jobs *j) {
     for (int r = 0; r < SCORE_ROLES; r++) free(j->at[i].beside[r]);
   }
   free(j->at);
+  free(j->frames);
   *j = (score_jobs){0};
 }

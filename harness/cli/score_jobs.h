@@ -31,10 +31,12 @@ typedef struct score_jobs {
   score_job *at;
   int64_t n, cap;
   int64_t alone[SCORE_ROLES]; /* clips without a file of their name in that folder */
+  char *frames;               /* a folder's images are numbered in a row: its name as one clip; else NULL */
 } score_jobs;
 
-/* A folder gives its media files in the order of their names, or its dataset (manifest, or fgr/ and pha/). Files
- * beside the clips are found by name; a single file belongs to a single clip. E_IO, E_ARG name the path. */
+/* A folder gives its clips (media/clip_files.h) in the order of their names, or its dataset: a manifest, or fgr/ and
+ * pha/ (captions are not needed). Files beside the clips are found by name; a single file belongs to a single clip.
+ * E_IO, E_ARG, E_FORMAT name the path. */
 int score_jobs_open(err *e, const score_sources *from, score_jobs *out) TD_MUST_CHECK;
 void score_jobs_close(score_jobs *j);
 

@@ -24,6 +24,7 @@ typedef struct video_info {
   int width, height;
   double fps; /* 0 when the file does not say */
   int has_alpha;
+  int bits;           /* of a component in the file: 8 to 16 */
   int colour_tagged;  /* the file says what its colours mean (written by video_write) */
   clip_colour colour; /* the tag; else straight with alpha, decoded without */
   int64_t frames;     /* as written by video_write, else -1 */

@@ -41,7 +41,9 @@ static int open_format(err *e, const char *path, double fps, AVFormatContext **o
   snprintf(rate, sizeof rate, "%.6f", fps);
   av_dict_set(&opts, "format_whitelist", formats, 0);
   av_dict_set(&opts, "protocol_whitelist", "file", 0);
-  if (fps > 0) av_dict_set(&opts, "framerate", rate, 0); /* only image sequences know this option */
+  /* Only image sequences know these options. FFmpeg would look for a first number up to 4. */
+  if (fps > 0) av_dict_set(&opts, "framerate", rate, 0);
+  av_dict_set(&opts, "start_number_range", "1000000", 0);
   int status = avformat_open_input(out, url.p, NULL, &opts);
   if (status < 0) TRY(pixels_fail(e, E_FORMAT, path, "not a video or image this build can read", status));
 out:
@@ -156,6 +158,7 @@ static int fill_info(video *v, err *e, const video_options *o) {
                          .height = v->frame->height,
                          .fps = frame_rate(v->format->streams[v->stream]),
                          .has_alpha = pixels_have_alpha(v->frame),
+                         .bits = av_pix_fmt_desc_get((enum AVPixelFormat)v->frame->format)->comp[0].depth,
                          .frames = frames ? strtoll(frames->value, NULL, 10) : -1};
   v->info.colour = v->info.has_alpha ? CLIP_STRAIGHT : CLIP_DECODED;
   if (o && o->untagged) v->info.colour = (clip_colour)(o->untagged - 1);

@@ -15,7 +15,7 @@ static int read_one(err *e, const char *path, int world, scored *out) {
   int rc = OK;
   if (!path) return OK;
   TRY(video_read(e, path, NULL, &out->c));
-  if (world) {
+  if (world && out->c.colour == CLIP_DECODED) { /* the matte is read off a picture with its background */
     TRY(mem_new(e, (int64_t)out->c.frames * out->c.height * out->c.width, sizeof(float), "matte", &out->truth));
     world_matte(&out->c, out->truth);
   }

@@ -283,10 +283,22 @@ out:
   return rc;
 }
 
+/* A pack may hold clips of both kinds. */
+static int run_samples(err *e, stage_cell *cells, int64_t n, const stage_env *env) {
+  int rc = OK;
+  for (int64_t from = 0, to; from < n; from = to) {
+    int import = stage_has_input(&cells[from], "file");
+    for (to = from + 1; to < n && stage_has_input(&cells[to], "file") == import;) to++;
+    TRY(import ? stage_import(e, cells + from, to - from, env) : stage_sample(e, cells + from, to - from, env));
+  }
+out:
+  return rc;
+}
+
 int stage_run(err *e, stage s, stage_cell *cells, int64_t n, const stage_env *env) {
   int rc = OK;
   for (int64_t i = 0; i < n; i++) cells[i].resumed_from = -1;
-  if (s == STAGE_SAMPLE) return stage_sample(e, cells, n, env);
+  if (s == STAGE_SAMPLE) return run_samples(e, cells, n, env);
   if (s == STAGE_SCORE && stage_is_scorer(&cells[0])) return stage_scorer(e, cells, n, env);
   for (int64_t i = 0; i < n; i++) {
     if (env->stop && env->stop(env->user)) FAIL(e, E_INTERRUPTED, "stopped before cell %lld", (long long)i);

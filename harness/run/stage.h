@@ -12,7 +12,8 @@
 typedef struct stage_file {
   const char *role; /* as an input: role of the plan; as an output: role of the artifact */
   char path[STAGE_PATH];
-  const char *kind; /* outputs: "latents", "weights", "losses", "clip" */
+  const char *kind;   /* outputs: "latents", "weights", "losses", "clip" */
+  const char *sha256; /* inputs that are files of the person's: what they held when the study was planned, or NULL */
 } stage_file;
 
 #define STAGE_OUTPUTS 4

@@ -33,6 +33,8 @@ int stage_read_size(err *e, const json *spec, stage_size *out) TD_MUST_CHECK;
 int stage_prepare(err *e, stage_cell *c, const stage_env *env) TD_MUST_CHECK;
 int stage_pretrain(err *e, stage_cell *c, const stage_env *env) TD_MUST_CHECK;
 int stage_train(err *e, stage_cell *c, const stage_env *env) TD_MUST_CHECK;
+/* Samples whose clip is a file of another program (input "file"). */
+int stage_import(err *e, stage_cell *cells, int64_t n, const stage_env *env) TD_MUST_CHECK;
 int stage_sample(err *e, stage_cell *cells, int64_t n, const stage_env *env) TD_MUST_CHECK;
 int stage_score(err *e, stage_cell *c, const stage_env *env) TD_MUST_CHECK;
 /* Cells of one scorer, answered by one process of it. */

@@ -146,6 +146,7 @@ static int open_cell(worker *w, int64_t i) {
   for (int64_t k = 0; k < j->n_inputs; k++) {
     stage_file *f = &w->inputs[i][k];
     f->role = j->inputs[k].role;
+    f->sha256 = j->inputs[k].sha256;
     TRY(j->inputs[k].key ? path_of_cell(w, j->inputs[k].key, f->role, f->path)
                          : path_of_file(w, j->key, f->role, f->path));
   }

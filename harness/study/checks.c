@@ -69,6 +69,11 @@ static void check_data(loader *l, const study_row *r) {
     }
 }
 
+static void check_import(loader *l, const study_row *r) {
+  if (is(r, "external.dir", "") && value_of(r, "external.dir")->given != GIVEN_BAD)
+    problem_error(l->p, r->at, "design external wants the folder of its clips: \"external:dir=FOLDER\"");
+}
+
 static void check_training(loader *l, const study_row *r) {
   if (!r->trains) return;
   double steps = value_of(r, "train.steps")->v->num;
@@ -100,6 +105,7 @@ void load_checks(loader *l) {
   for (int r = 0; r < l->s->n_rows; r++) {
     const study_row *row = &l->s->rows[r];
     if (!row->in_matrix) continue;
+    if (row->design.v && design_imports(&row->design)) check_import(l, row);
     check_sampler(l, row);
     check_data(l, row);
     check_training(l, row);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "study/external.h"
 
 int plan_code_epoch(stage s) {
   static const int epochs[STAGE_COUNT] = {
@@ -46,6 +47,7 @@ typedef struct maker {
   content *files;
   int64_t n_files, cap_files;
   int64_t *train, *sample; /* [n_points]: cells of each point, -1: none */
+  int64_t *missing;        /* [n_rows]: clips of another program that are not there */
 } maker;
 
 /* --- keys --------------------------------------------------------------------------------------------------------
@@ -56,7 +58,7 @@ void plan_design(const design *d, int stages, char out[DESIGN_TEXT]) {
   int any = 0;
   for (int i = 0; d->v->options[i].name && n < DESIGN_TEXT; i++) {
     const variant_option *o = &d->v->options[i];
-    if (!(o->stages & stages)) continue;
+    if (!(o->stages & stages) || !o->values) continue;
     n += (size_t)snprintf(out + n, DESIGN_TEXT - n, "%c%s=%s", any++ ? ',' : ':', o->name, o->values[d->value[i]]);
   }
 }
@@ -138,8 +140,8 @@ static int index_room(err *e, plan *p) {
 /* --- specs and inputs --------------------------------------------------------------------------------------------
  */
 
-static int file_content(maker *m, const study_value *v, const char *setting_path, const content **out) {
-  const char *path = v->v->str;
+/* *out is NULL when it cannot be read: a problem at `at`, named by `what`. */
+static int file_content(maker *m, where at, const char *what, const char *path, const content **out) {
   *out = NULL;
   for (int64_t i = 0; i < m->n_files; i++)
     if (strcmp(m->files[i].path, path) == 0) {
@@ -153,7 +155,7 @@ static int file_content(maker *m, const study_value *v, const char *setting_path
   c->path = path;
   rc = m->from->sha(m->from->user, &why, path, c->sha);
   if (rc == E_IO || rc == E_FORMAT) {
-    problem_error(m->p, v->at, "%s: %s", setting_path, why.text);
+    problem_error(m->p, at, "%s: %s", what, why.text);
     return OK;
   }
   if (rc != OK) return err_set(m->e, rc, "%s", why.text);
@@ -186,7 +188,7 @@ static int file_setting(maker *m, draft *d, const setting *s, const study_value 
     if (rc == OK && cell >= 0) add_cell_input(m, d, s->role, cell);
     return rc;
   }
-  int rc = file_content(m, v, s->path, &c);
+  int rc = file_content(m, v->at, s->path, v->v->str, &c);
   if (rc == OK && c) add_input(d, s->role, c->sha, -1, c->path);
   return rc;
 }
@@ -198,7 +200,7 @@ static int start_draft(maker *m, const study_row *r, stage st, draft *d) {
   if (!d->spec) return err_set(m->e, E_NOMEM, "no memory for a spec");
   for (int i = 0; i < spec_count(); i++) {
     const setting *s = &spec_settings()[i];
-    if (s->neutral || !study_reads(r, s, st)) continue;
+    if (s->neutral || !study_reads(r, s, st) || (s->kind == SETTING_FILE && !s->role)) continue;
     int rc = s->kind == SETTING_FILE ? file_setting(m, d, s, &r->value[i])
                                      : spec_put(m->e, d->spec, s->path, json_copy(r->value[i].v));
     if (rc != OK) return rc;
@@ -337,13 +339,50 @@ static int train_cell(maker *m, const study_row *r, int64_t seed, int64_t *out) 
   return rc;
 }
 
-/* A sample of a point by its row's design, or with trained -1 and design `base` by the base model. */
+enum { TOLD = 8 };           /* of the missing clips of a row */
+#define UNREADABLE INT64_MAX /* as their number: the folder is told once */
+
+/* The file of another program that is this clip; where there is none the draft gets no input. */
+static int import_file(maker *m, const study_point *q, draft *d) {
+  const study_row *r = &m->s->rows[q->row];
+  const char *folder = r->value[spec_find("external.dir")].v->str, *prompt = m->s->prompts[q->prompt].id, *path;
+  long long seed = (long long)q->sample_seed;
+  const content *c = NULL;
+  err why = {0};
+  int64_t *missing = &m->missing[q->row];
+  if (*missing == UNREADABLE) return OK;
+  int rc = m->plan->files ? OK : external_open(m->e, &m->plan->files);
+  if (rc == OK) rc = external_find(&why, m->plan->files, folder, prompt, q->sample_seed, &path);
+  if (rc == OK && path) rc = file_content(m, r->at, "external.dir", path, &c);
+  if (rc == OK && c) add_input(d, "file", c->sha, -1, c->path);
+  if (rc == OK && !path && ++*missing <= TOLD)
+    problem_error(m->p, r->at, "variant '%s': there is no clip %s/%s_%lld.* or %s/%s/%lld.*", r->name, folder, prompt,
+                  seed, folder, prompt, seed);
+  if (!why.code) return rc;
+  if (why.code == E_NOMEM) return err_set(m->e, rc, "%s", why.text);
+  *missing = UNREADABLE;
+  problem_error(m->p, r->at, "variant '%s': %s", r->name, why.text);
+  return OK;
+}
+
+/* A sample of a point by its row's design, or with trained -1 and design `base` by the base model. -1: its file is
+ * missing. */
 static int sample_cell(maker *m, const study_point *q, const design *by, int64_t trained, int64_t *out) {
   draft d;
   char name[DESIGN_TEXT];
+  study_row row = m->s->rows[q->row]; /* as the settings are read by this design */
   const study_row *r = &m->s->rows[q->row];
   const study_prompt *prompt = &m->s->prompts[q->prompt];
-  int rc = start_draft(m, r, STAGE_SAMPLE, &d);
+  row.design = *by;
+  *out = -1;
+  int rc = start_draft(m, &row, STAGE_SAMPLE, &d);
+  if (rc == OK && design_imports(by)) {
+    rc = import_file(m, q, &d);
+    if (rc != OK || !d.n_inputs) {
+      drop_draft(&d);
+      return rc;
+    }
+  }
   if (rc == OK) {
     plan_design(by, OPTION_TRAIN | OPTION_SAMPLE, name);
     if (trained >= 0) add_cell_input(m, &d, "adapter", trained);
@@ -508,17 +547,23 @@ static int make_training(maker *m) {
 }
 
 static int make_samples(maker *m) {
+  int rc = mem_new(m->e, m->s->n_rows, sizeof *m->missing, "missing clips", &m->missing);
+  if (rc != OK) return rc;
   for (int64_t i = 0; i < m->s->n_points; i++) {
     const study_point *q = &m->s->points[i];
     const study_row *r = &m->s->rows[q->row];
     int64_t before = m->plan->n;
-    int rc = sample_cell(m, q, &r->design, m->train[i], &m->sample[i]);
+    rc = sample_cell(m, q, &r->design, m->train[i], &m->sample[i]);
     if (rc != OK) return rc;
-    if (m->plan->n == before)
+    if (m->plan->n == before && m->sample[i] >= 0)
       problem_error(m->p, r->at, "variants '%s' and '%s' are the same work: same design, same settings", r->name,
                     m->plan->cell[m->sample[i]].variant);
   }
-  return OK;
+  for (int i = 0; i < m->s->n_rows; i++)
+    if (m->missing[i] > TOLD && m->missing[i] != UNREADABLE)
+      problem_error(m->p, m->s->rows[i].at, "variant '%s': and %lld clips more", m->s->rows[i].name,
+                    (long long)m->missing[i] - TOLD);
+  return problems_result(m->p, m->e); /* scores rest on samples */
 }
 
 typedef struct seat {
@@ -622,6 +667,7 @@ int plan_make(err *e, const study *s, const plan_source *from, problems *p, plan
   free(m.files);
   free(m.train);
   free(m.sample);
+  free(m.missing);
   if (rc == OK)
     *out = m.plan;
   else
@@ -638,6 +684,7 @@ void plan_free(plan *p) {
   }
   if (p->index) free(p->index->slot);
   free(p->index);
+  external_close(p->files);
   free(p->cell);
   free(p->score);
   free(p);

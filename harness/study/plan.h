@@ -3,7 +3,7 @@
  *   prepare   clips and captions -> latents and text rows
  *   pretrain  procedural RGB clips -> base weights, when model.weights is "pretrain"
  *   train     a design's adapter, for one train seed
- *   sample    one clip: a design, a sample seed, a prompt
+ *   sample    one clip: a design, a sample seed, a prompt; or the file that is this clip of another program
  *   score     the measures of one clip, those of the metrics in process; further ones per external scorer, so that
  *             a scorer that fails costs nothing else
  *
@@ -25,7 +25,7 @@
 int plan_code_epoch(stage s);
 
 typedef struct plan_input {
-  const char *role;    /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base",
+  const char *role;    /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base", "file",
                           "scorer" (the hash of its command and card) */
   char hash[HASH_HEX]; /* content of a file, or key of a cell */
   int64_t cell;        /* index of the upstream cell, -1 for a file; always before the cell itself */
@@ -52,6 +52,7 @@ typedef struct plan {
   int64_t count[STAGE_COUNT];
   int64_t *score; /* [study.n_points] each point's score cell; of the first scorer when no metric is in process */
   struct plan_index *index;
+  struct external_clips *files; /* of other programs; what paths of inputs point into */
 } plan;
 
 /* Where contents come from; content_sha is one. Called once per path. */

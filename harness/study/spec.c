@@ -253,21 +253,21 @@ static const setting table[] = {
      RANGE(1, 4096),
      .initial = "8",
      .unit = "frames",
-     .stages = BIT(PREPARE) | BIT(PRETRAIN) | BIT(SAMPLE),
+     .stages = BIT(PREPARE) | BIT(PRETRAIN) | BIT(SAMPLE) | SPEC_IMPORT,
      .help = "frames of a clip, trained and sampled"},
     {.path = "data.size",
      .kind = SETTING_SIZE,
      RANGE(8, 8192),
      .initial = "[48, 48]",
      .unit = "pixels",
-     .stages = BIT(PREPARE) | BIT(PRETRAIN) | BIT(SAMPLE),
+     .stages = BIT(PREPARE) | BIT(PRETRAIN) | BIT(SAMPLE) | SPEC_IMPORT,
      .help = "[height, width] of a clip, trained and sampled"},
     {.path = "data.fps",
      .kind = SETTING_NUMBER,
      RANGE(0.1, 1000),
      .initial = "8",
      .unit = "frames/s",
-     .stages = BIT(PREPARE) | BIT(SAMPLE),
+     .stages = BIT(PREPARE) | BIT(SAMPLE) | SPEC_IMPORT,
      .help = "frame rate clips are brought to and written with"},
 
     LOOP_ROWS("train", HOME_TRAIN, BIT(TRAIN)),
@@ -379,6 +379,13 @@ static const setting table[] = {
      .initial = "\"mean\"",
      .stages = BIT(SAMPLE),
      .help = "how the three decoded channels become one alpha"},
+
+    {.path = "external.dir",
+     .kind = SETTING_FILE,
+     .initial = "\"\"",
+     .when = "design=external",
+     .stages = SPEC_IMPORT,
+     .help = "folder of the clips that another program made: PROMPT_SEED.* or PROMPT/SEED.*"},
 
     RESOURCE_ROWS("prepare", BIT(PREPARE)),
     RESOURCE_ROWS("pretrain", BIT(PRETRAIN)),
@@ -760,6 +767,7 @@ int spec_help(err *e, text *out) {
     text_addf(out, "\n    %s\n    read by", s->help);
     for (int i = 0; i < STAGE_COUNT; i++)
       if (s->stages & (1u << i)) text_addf(out, " %s", stage_names[i]);
+    if (s->stages & SPEC_IMPORT) text_add(out, " import");
     if (s->when) text_addf(out, ", when %s", s->when);
     text_add(out, s->neutral ? "; never in a key\n" : "\n");
   }

@@ -40,14 +40,18 @@ typedef struct setting {
   const char *const *choices;
   const char *unit, *help;
   const char *initial; /* default as JSON text; NULL: the engine's */
-  const char *when;    /* "path=choice": read only then; NULL: always */
-  const char *role;    /* SETTING_FILE: name of the input it becomes; its bytes enter keys, its path does not */
-  unsigned stages;     /* bits 1 << stage: who reads it */
+  const char *when;    /* "path=choice" or "design=variant": read only then; NULL: always */
+  const char *role;    /* SETTING_FILE: name of the input it becomes; its bytes enter keys, its path does not. NULL: a
+                          folder of which each cell reads one file */
+  unsigned stages;     /* bits 1 << stage, SPEC_IMPORT: who reads it */
   int neutral;         /* cannot change a result: kept out of specs and keys, goes into hints */
   setting_home home;
   setting_field field;
   size_t offset;
 } setting;
+
+/* Who reads a setting, beside the stages: the sample stage of a design whose clips are read from files. */
+#define SPEC_IMPORT (1u << STAGE_COUNT)
 
 #define SPEC_SETTINGS 128 /* room for the table's rows */
 

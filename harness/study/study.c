@@ -21,11 +21,14 @@ int study_name_ok(const char *s) {
 }
 
 int study_reads(const study_row *r, const setting *s, stage st) {
-  if (!(s->stages & (1u << st))) return 0;
+  const variant *v = r->design.v; /* NULL: the design could not be read */
+  unsigned reader = st == STAGE_SAMPLE && v && design_imports(&r->design) ? SPEC_IMPORT : 1u << st;
+  if (!(s->stages & reader)) return 0;
   if (!s->when) return 1;
   char path[64];
   const char *eq = strchr(s->when, '=');
   size_t n = (size_t)(eq - s->when);
+  if (n == strlen("design") && !memcmp(s->when, "design", n)) return v && !strcmp(v->name, eq + 1);
   if (n >= sizeof path) return 0;
   memcpy(path, s->when, n);
   path[n] = 0;
@@ -170,16 +173,37 @@ static int read_base(loader *l) {
   return OK;
 }
 
-static int read_design(loader *l, where at, const char *words, study_row *r) {
+/* Options that take a text are settings of the row. */
+static int read_texts(loader *l, int doc, const json *d, study_row *r) {
+  int rc = OK;
+  char path[64];
+  json word = {.type = JSON_STRING, .line = d->line, .col = d->col};
+  for (const variant_option *o = r->design.v->options; rc == OK && o->name; o++) {
+    const char *at;
+    size_t n = o->values ? 0 : design_text(d->str, o->name, &at);
+    if (!n) continue;
+    text t = {0};
+    snprintf(path, sizeof path, "%s.%s", r->design.v->name, o->name);
+    text_addn(&t, at, n);
+    rc = text_ok(&t, l->e);
+    word.str = t.p;
+    if (rc == OK) rc = load_value(l, doc, &word, spec_find(path), &r->value[spec_find(path)]);
+    text_free(&t);
+  }
+  return rc;
+}
+
+static int read_design(loader *l, int doc, const json *d, study_row *r) {
   err why = {0};
-  if (design_parse(&why, words, &r->design) != OK) {
-    problem_error(l->p, at, "%s", why.text);
+  if (design_parse(&why, d->str, &r->design) != OK) {
+    problem_error(l->p, load_at(l, doc, d), "%s", why.text);
+    r->design = (design){0};
     return OK;
   }
   layout lay;
   design_layout(&r->design, &lay);
   r->trains = lay.lora || lay.domain || lay.exchange || lay.widened;
-  return OK;
+  return read_texts(l, doc, d, r);
 }
 
 static int read_variant(loader *l, int doc, const json *j) {
@@ -196,7 +220,7 @@ static int read_variant(loader *l, int doc, const json *j) {
     return OK;
   }
   int rc = load_add_row(l, j->key, at, l->base, &index);
-  if (rc == OK) rc = read_design(l, load_at(l, doc, d), d->str, &l->s->rows[index]);
+  if (rc == OK) rc = read_design(l, doc, d, &l->s->rows[index]);
   if (rc == OK && j->type == JSON_OBJECT) rc = load_settings(l, doc, j, "design", l->s->rows[index].value);
   return rc;
 }

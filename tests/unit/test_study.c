@@ -102,9 +102,9 @@ static void table_is_sound(void **state) {
     text why = {0};
     assert_int_equal(spec_find(s->path), n);
     assert_non_null(s->help);
-    assert_true(s->stages != 0 && s->stages < 1u << STAGE_COUNT);
+    assert_true(s->stages != 0 && s->stages < 2 * SPEC_IMPORT);
     assert_true(s->initial || s->home != HOME_NONE);
-    assert_int_equal(s->kind == SETTING_FILE, s->role != NULL);
+    assert_int_equal(s->kind == SETTING_FILE && s->stages != SPEC_IMPORT, s->role != NULL);
     assert_int_equal(spec_default(&e, s, &initial), OK);
     assert_int_equal(spec_value(&e, s, initial, &again, &why), OK); /* a default obeys its own range */
     json_free(initial);
@@ -364,6 +364,34 @@ static void paths_are_relative_to_their_file(void **state) {
   drop(&l);
 }
 
+static void external_folders(void **state) {
+  (void)state;
+  loaded l =
+      load_text(with("{}",
+                     "{\"a\": \"external:dir=clips/a,colour=premultiplied\", \"b\": {\"design\": \"external\","
+                     " \"external\": {\"dir\": \"b,c=d\"}}, \"c\": \"external:colour=decoded,dir=/abs\", \"d\":"
+                     " \"ours\"}",
+                     ""));
+  study *s = good(&l);
+  int dir = spec_find("external.dir");
+  assert_string_equal(s->rows[0].value[dir].v->str, scratch_path(0, "clips/a"));
+  assert_string_equal(s->rows[1].value[dir].v->str, scratch_path(0, "b,c=d"));
+  assert_string_equal(s->rows[2].value[dir].v->str, "/abs");
+  assert_string_equal(design_get(&s->rows[0].design, "colour"), "premultiplied");
+  assert_string_equal(design_get(&s->rows[1].design, "colour"), "straight");
+  static const char *const reads[] = {"data.frames", "data.size", "data.fps", "external.dir"};
+  for (int i = 0; i < spec_count(); i++) {
+    const setting *q = &spec_settings()[i];
+    int mine = 0;
+    for (int k = 0; k < 4; k++) mine |= !strcmp(q->path, reads[k]);
+    if (!q->neutral) assert_int_equal(study_reads(&s->rows[0], q, STAGE_SAMPLE), mine);
+  }
+  const setting *own = &spec_settings()[dir], *steps = &spec_settings()[spec_find("sample.steps")];
+  assert_true(!study_reads(&s->rows[3], own, STAGE_SAMPLE) && study_reads(&s->rows[3], steps, STAGE_SAMPLE));
+  for (int i = 0; i < 3; i++) assert_false(s->rows[i].trains);
+  drop(&l);
+}
+
 /* --- what is wrong ------------------------------------------------------------------------------------------------
  */
 
@@ -374,6 +402,13 @@ typedef struct wrong {
 } wrong;
 
 static const wrong cases[] = {
+    {"{}", "{\"a\": \"external\"}", "", 1, {"s.json:3:14: error: design external wants the folder of its clips"}},
+    {"{}", "{\"a\": \"external:dir=\"}", "", 1, {"design 'external': option 'dir' is empty"}},
+    {"{}", "{\"a\": \"external:dir=x,y\"}", "", 1, {"'y' is not option=value"}},
+    {"{}", "{\"a\": \"external:dri=x\"}", "", 1, {"no option 'dri'; did you mean 'dir'?"}},
+    {"{}", "{\"a\": \"external:dir=x,colour=stright\"}", "", 1, {"did you mean 'straight'?"}},
+    {"{}", "{\"a\": \"externl:dir=x\"}", "", 1, {"did you mean 'external'?"}},
+    {"{\"external.dir\": \"x\"}", "{\"a\": \"ours\"}", "", 1, {"external.dir is read only when design=external"}},
     {"{\"train\": {\"setps\": 3}}",
      "{\"a\": \"ours\"}",
      "",
@@ -796,6 +831,7 @@ int main(void) {
       cmocka_unit_test(arguments),
       cmocka_unit_test(command_line_wins),
       cmocka_unit_test(paths_are_relative_to_their_file),
+      cmocka_unit_test(external_folders),
       cmocka_unit_test(bad_studies),
       cmocka_unit_test(bad_files),
       cmocka_unit_test(bad_prompts),

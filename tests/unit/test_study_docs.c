@@ -35,6 +35,7 @@ static void add_row(text *t, const setting *s) {
   text_add(t, " |");
   for (int i = 0; i < STAGE_COUNT; i++)
     if (s->stages & (1u << i)) text_addf(t, " %s", stage_name((stage)i));
+  if (s->stages & SPEC_IMPORT) text_add(t, " import");
   text_addf(t, "%s | %s", s->neutral ? ", never in a key" : "", s->help);
   if (s->when) text_addf(t, "; only when `%s`", s->when);
   text_add(t, " |\n");

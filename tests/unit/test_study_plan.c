@@ -573,6 +573,122 @@ static void missing_files_are_all_named(void **state) {
   drop(&r);
 }
 
+/* --- clips of other programs -------------------------------------------------------------------------------------
+ */
+
+static parts with_external(const char *words) {
+  static char variants[256];
+  parts q = usual;
+  snprintf(variants, sizeof variants, "{\"a\": \"ours\", \"x\": \"%s\"}", words);
+  q.variants = variants;
+  q.seeds = "\"train_seed\": [0, 1], \"sample_seed\": [5, 60]";
+  return q;
+}
+
+static void write_clips(const char *folder) {
+  static const char *const names[] = {"p1_5.mkv",     "p1_60.webm",   "p2/5.mov",
+                                      "p2/60/f1.png", "p2/60/f2.png", "more.mkv"};
+  char path[128], bytes[16];
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+    snprintf(bytes, sizeof bytes, "clip %zu", i);
+    scratch_write(path, bytes);
+  }
+}
+
+static const plan_cell *sample_of(const plan *p, const char *row, const char *prompt, int64_t seed) {
+  for (int64_t i = 0; i < p->n; i++) {
+    const plan_cell *c = &p->cell[i];
+    if (c->stage == STAGE_SAMPLE && !strcmp(c->variant, row) && !strcmp(c->prompt, prompt) && c->sample_seed == seed)
+      return c;
+  }
+  fail_msg("no sample of %s, %s, %lld", row, prompt, (long long)seed);
+  return NULL;
+}
+
+static void external_clips_are_files(void **state) {
+  (void)state;
+  write_clips("ext");
+  planned r = plan_of(with_external("external:dir=ext"));
+  const plan *p = good(&r);
+  static const struct {
+    const char *prompt, *file;
+    int64_t seed;
+  } want[] = {
+      {"p1", "ext/p1_5.mkv", 5}, {"p1", "ext/p1_60.webm", 60}, {"p2", "ext/p2/5.mov", 5}, {"p2", "ext/p2/60", 60}};
+  for (int i = 0; i < 4; i++) {
+    const plan_cell *c = sample_of(p, "x", want[i].prompt, want[i].seed);
+    char sha[HASH_HEX];
+    err e = {0};
+    assert_int_equal(c->n_inputs, 1);
+    assert_string_equal(input(c, "file")->path, scratch_path(0, want[i].file));
+    assert_int_equal(content_sha(NULL, &e, input(c, "file")->path, sha), OK);
+    assert_string_equal(input(c, "file")->hash, sha);
+    assert_int_equal(c->train_seed, SEED_NONE);
+    assert_non_null(strstr(c->spec, "\"design\":\"external:colour=straight\""));
+    assert_null(strstr(c->spec, "steps"));
+    assert_null(strstr(c->spec, "ext/"));
+  }
+  /* 1 row x 2 train seeds x 4 clips, 4 clips of the base model for the distances, 4 files; a score each but the
+   * base's */
+  assert_int_equal(p->count[STAGE_TRAIN], 2);
+  assert_int_equal(p->count[STAGE_SAMPLE], 8 + 4 + 4);
+  assert_int_equal(p->count[STAGE_SCORE], 8 + 4);
+  drop(&r);
+}
+
+/* A changed file moves its own cells and the score that has it for a partner; a folder that moved moves nothing. */
+static void external_content_matters(void **state) {
+  (void)state;
+  write_clips("one");
+  write_clips("two");
+  planned a = plan_of(with_external("external:dir=one")), b = plan_of(with_external("external:dir=two"));
+  same_keys(&a, &b);
+  drop(&b);
+  b = plan_of(with_external("external:colour=decoded,dir=one"));
+  assert_int_equal(shared(a.p, good(&b), STAGE_SAMPLE), 8 + 4);
+  assert_int_equal(shared(a.p, b.p, STAGE_SCORE), 8);
+  drop(&b);
+  scratch_write("two/p2/60/f2.png", "changed");
+  b = plan_of(with_external("external:dir=two"));
+  assert_int_equal(shared(a.p, good(&b), STAGE_SAMPLE), 8 + 4 + 3);
+  assert_int_equal(shared(a.p, b.p, STAGE_SCORE), 8 + 2);
+  assert_int_equal(shared(a.p, b.p, STAGE_TRAIN), 2);
+  drop(&b);
+  drop(&a);
+}
+
+static void external_clips_missing(void **state) {
+  (void)state;
+  scratch_write("some/p1_5.mkv", "a clip");
+  scratch_write("some/p2_5.txt", "not a clip");
+  planned r = plan_of(with_external("external:dir=some"));
+  assert_null(r.p);
+  const char *want[] = {"some/p1_60.* or ", "some/p2_5.* or ", "some/p2/60.*"};
+  for (int i = 0; i < 3; i++) assert_non_null(strstr(r.problems.p, want[i]));
+  assert_null(strstr(r.problems.p, "p1_5."));
+  drop(&r);
+  r = plan_of(with_external("external:dir=nowhere"));
+  assert_null(r.p);
+  const char *told = strstr(r.problems.p, "nowhere: No such file");
+  assert_non_null(told);
+  assert_null(strstr(told + 1, "nowhere"));
+  drop(&r);
+  scratch_write("twice/p1_5.mkv", "a clip");
+  scratch_write("twice/p1/5.mkv", "a clip");
+  r = plan_of(with_external("external:dir=twice"));
+  assert_null(r.p);
+  assert_non_null(strstr(r.problems.p, "are both the clip of one prompt and seed"));
+  drop(&r);
+  scratch_write("none/readme.txt", "");
+  parts q = with_external("external:dir=none");
+  q.seeds = "\"sample_seed\": {\"count\": 20}";
+  r = plan_of(q);
+  assert_null(r.p);
+  assert_non_null(strstr(r.problems.p, "variant 'x': and 32 clips more"));
+  drop(&r);
+}
+
 static void command_line_enters_keys(void **state) {
   (void)state;
   const char *sets[] = {"train.steps=11"};
@@ -772,6 +888,9 @@ int main(void) {
       cmocka_unit_test(studies_share_cells),
       cmocka_unit_test(same_work_under_two_names),
       cmocka_unit_test(missing_files_are_all_named),
+      cmocka_unit_test(external_clips_are_files),
+      cmocka_unit_test(external_content_matters),
+      cmocka_unit_test(external_clips_missing),
       cmocka_unit_test(scorers_have_cells_of_their_own),
       cmocka_unit_test(what_a_scorer_is_moves_its_keys),
       cmocka_unit_test(the_base_clip_is_an_input_on_request),
