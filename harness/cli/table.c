@@ -13,7 +13,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = offsetof(table_args, format),
      .value = "FORMAT",
-     .help = "terminal, md, csv or json",
+     .help = "terminal, md, csv, json, latex or html",
      .initial = "terminal"},
     {.name = NULL},
 };

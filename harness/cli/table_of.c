@@ -9,7 +9,7 @@ int table_of_study(cli *c, const loaded_study *l, table_format f) {
   table_style style = {.width = cli_columns(1), .colour = cli_color(c, 1)};
   TRY(store_open(&c->err, c->results, STORE_READ, &s));
   TRY(study_table(&c->err, s, l->s, &stats, &t));
-  TRY(table_render(&c->err, t, f, &style, &out));
+  TRY(table_render(&c->err, &t, 1, f, &style, &out));
   TRY(cli_put(c, &out));
 out:
   text_free(&out);

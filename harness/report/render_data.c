@@ -50,11 +50,15 @@ static void put_all_notes(const table *t, const table_row *row, const table_cell
   text_add(all, "");
 }
 
+void render_csv_head(text *out) {
+  text_add(out, "study,spec_sha256,reference,variant,metric,version,direction,unit,primary,state,mean,trains,prompts,"
+                "samples,planned,scored,defined,undefined,diff,lo,hi,pairs,p,p_holm,best,retried,notes,second,"
+                "row_group,column_group\r\n");
+}
+
 int render_csv(err *e, const table *t, const table_style *style, text *out) {
   int rc = OK;
   (void)style;
-  text_add(out, "study,spec_sha256,reference,variant,metric,version,direction,unit,primary,state,mean,trains,prompts,"
-                "samples,planned,scored,defined,undefined,diff,lo,hi,pairs,p,p_holm,best,retried,notes\r\n");
   for (int64_t i = 0; i < t->n_rows * t->n_columns; i++) {
     const table_row *row = &t->rows[i / t->n_columns];
     const table_column *col = &t->columns[i % t->n_columns];
@@ -62,8 +66,8 @@ int render_csv(err *e, const table *t, const table_style *style, text *out) {
     text notes = {0};
     field(out, t->study);
     field(out, t->spec_sha256);
-    field(out, t->reference >= 0 ? t->rows[t->reference].name : "");
-    field(out, row->name);
+    field(out, t->reference ? t->reference : "");
+    field(out, col->variant ? col->variant : row->name);
     field(out, col->id);
     count(out, col->version);
     field(out, metric_direction_name(col->direction));
@@ -86,6 +90,9 @@ int render_csv(err *e, const table *t, const table_style *style, text *out) {
     if (rc == OK) field(out, notes.p);
     text_free(&notes);
     if (rc != OK) return rc;
+    count(out, cell->second);
+    field(out, col->variant ? row->label : row->over ? row->over : "");
+    field(out, col->over && !col->variant ? col->over : "");
     out->n--; /* the comma behind the last field */
     text_add(out, "\r\n");
   }
@@ -160,6 +167,8 @@ static void json_columns(text *out, const table *t) {
     member(out, "direction", metric_direction_name(col->direction), 0);
     member(out, "unit", col->unit, 0);
     member_bool(out, "primary", col->primary);
+    if (col->variant) member(out, "variant", col->variant, 0);
+    if (col->over) member(out, "group", col->over, 0);
     text_add(out, "}");
   }
   text_add(out, "\n  ],\n");
@@ -176,6 +185,7 @@ static void json_row(text *out, const table *t, int64_t r) {
   member_count(out, "planned", row->planned);
   member_count(out, "scored", row->scored);
   json_notes(out, row->note, row->n_notes);
+  if (row->over) member(out, "group", row->over, 0);
   text_add(out, ", \"cells\": [");
   for (int64_t c = 0; c < t->n_columns; c++) {
     const table_cell *cell = &t->cells[r * t->n_columns + c];
@@ -186,6 +196,7 @@ static void json_row(text *out, const table *t, int64_t r) {
     member_count(out, "defined", cell->defined);
     member_count(out, "undefined", cell->undefined);
     member_bool(out, "best", cell->best);
+    member_bool(out, "second", cell->second);
     key(out, "to_reference", 0);
     json_difference(out, &cell->to_reference);
     json_notes(out, cell->note, cell->n_notes);
@@ -226,8 +237,8 @@ int render_json(err *e, const table *t, const table_style *style, text *out) {
   member(out, "study", t->study, 1);
   member(out, "spec_sha256", t->spec_sha256, 0);
   key(out, "reference", 0);
-  if (t->reference >= 0) {
-    text_add_json(out, t->rows[t->reference].name);
+  if (t->reference) {
+    text_add_json(out, t->reference);
   } else {
     text_add(out, "null");
   }

@@ -34,8 +34,11 @@ static int from_study(err *e, const study *st, borrowed *b, table_input *in) {
     const study_point *p = &st->points[i];
     b->points[i] = (table_point){p->row, st->prompts[p->prompt].id, p->train_seed, p->sample_seed};
   }
-  for (int64_t i = 0; i < st->n_excluded; i++)
-    b->excluded[i] = (table_excluded){st->excluded[i].point.row, st->excluded[i].reason};
+  for (int64_t i = 0; i < st->n_excluded; i++) {
+    const study_point *p = &st->excluded[i].point;
+    b->excluded[i] =
+        (table_excluded){p->row, st->excluded[i].reason, st->prompts[p->prompt].id, p->train_seed, p->sample_seed};
+  }
   for (int i = 0; i < st->n_contrasts; i++)
     b->contrasts[i] = (table_wish){st->contrasts[i].metric, st->contrasts[i].row, st->contrasts[i].against};
   in->rows = b->rows, in->n_rows = st->n_rows;
