@@ -3,9 +3,23 @@
 #include <string.h>
 
 #include "cli/grid.h"
+#include "cli/show_cell.h"
 #include "cli/verbs.h"
 #include "store/object.h"
 #include "store/query.h"
+
+typedef struct show_args {
+  const char *cell;
+} show_args;
+
+static const cli_option options[] = {
+    {.name = "cell",
+     .kind = CLI_TEXT,
+     .offset = offsetof(show_args, cell),
+     .value = "FILE:R,C",
+     .help = "instead of a key: the clips behind row R and column C of a table that `table -o FILE` wrote"},
+    {.name = NULL},
+};
 
 typedef struct facts {
   store_cells cell, up;
@@ -164,7 +178,10 @@ static int run(cli *c, const void *args) {
   int rc = OK;
   store *s = NULL;
   facts f = {0};
-  (void)args;
+  const show_args *a = args;
+  if (a->cell && c->words.n) return err_set(&c->err, E_ARG, "give a key or --cell, not both");
+  if (a->cell) return show_table_cell(c, a->cell);
+  if (!c->words.n) return err_set(&c->err, E_ARG, "wants a key, or --cell FILE:R,C");
   TRY(store_open(&c->err, c->results, STORE_READ, &s));
   TRY(collect(c, s, &f));
   TRY(c->json ? as_json(c, &f) : as_text(c, s, &f));
@@ -178,16 +195,19 @@ const cli_verb verb_show = {
     .name = "show",
     .group = "look inside",
     .help = "everything the store knows about one cell",
-    .usage = "KEY",
-    .about = "KEY is a cell's key or a unique beginning of it: its spec, what it was made from, what it made and "
-             "where that\n"
-             "lies, its attempts, its measures.",
+    .usage = "[KEY]",
+    .about =
+        "KEY is a cell's key or a unique beginning of it: its spec, what it was made from, what it made and "
+        "where that\n"
+        "lies, its attempts, its measures. With --cell: the keys, values and files of the clips that a number of\n"
+        "a table rests on; rows and columns of numbers are counted from 1.",
     .examples = "tandem show 81bbe6052e81\n"
-                "tandem show 81bbe6052e81 --json",
+                "tandem show 81bbe6052e81 --json\n"
+                "tandem show --cell table.tex:3,2",
     .exits = CLI_EXIT_STORE,
     .shared = CLI_RESULTS | CLI_JSON | CLI_OUTPUT,
-    .min_words = 1,
+    .options = options,
     .max_words = 1,
-    .args_size = sizeof(int),
+    .args_size = sizeof(show_args),
     .run = run,
 };

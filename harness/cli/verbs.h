@@ -10,6 +10,7 @@ extern const cli_verb verb_demo;
 extern const cli_verb verb_flow;
 extern const cli_verb verb_forward;
 extern const cli_verb verb_metrics;
+extern const cli_verb verb_paper;
 extern const cli_verb verb_pretrain;
 extern const cli_verb verb_run;
 extern const cli_verb verb_score;

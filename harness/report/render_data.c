@@ -56,6 +56,18 @@ void render_csv_head(text *out) {
                 "row_group,column_group\r\n");
 }
 
+/* "PART, GROUP" */
+static int put_group(err *e, text *out, const char *part, const char *over) {
+  text both = {0};
+  text_add(&both, part ? part : "");
+  if (part && over) text_add(&both, ", ");
+  text_add(&both, over ? over : "");
+  int rc = text_ok(&both, e);
+  if (rc == OK) field(out, both.p);
+  text_free(&both);
+  return rc;
+}
+
 int render_csv(err *e, const table *t, const table_style *style, text *out) {
   int rc = OK;
   (void)style;
@@ -89,13 +101,14 @@ int render_csv(err *e, const table *t, const table_style *style, text *out) {
     rc = text_ok(&notes, e);
     if (rc == OK) field(out, notes.p);
     text_free(&notes);
-    if (rc != OK) return rc;
+    TRY(rc);
     count(out, cell->second);
-    field(out, col->variant ? row->label : row->over ? row->over : "");
+    TRY(put_group(e, out, t->part, col->variant ? row->label : row->over));
     field(out, col->over && !col->variant ? col->over : "");
     out->n--; /* the comma behind the last field */
     text_add(out, "\r\n");
   }
+out:
   return rc;
 }
 
@@ -236,6 +249,7 @@ int render_json(err *e, const table *t, const table_style *style, text *out) {
   text_add(out, "{\n  \"schema\": 1,\n  ");
   member(out, "study", t->study, 1);
   member(out, "spec_sha256", t->spec_sha256, 0);
+  if (t->part) member(out, "part", t->part, 0);
   key(out, "reference", 0);
   if (t->reference) {
     text_add_json(out, t->reference);

@@ -77,7 +77,9 @@ static void put_head(text *out, const table *t) {
     }
     text_add(out, "</tr>\n");
   }
-  text_add(out, "<tr><th scope=\"col\">variant</th><th scope=\"col\">n</th>");
+  text_add(out, "<tr><th scope=\"col\">");
+  text_add_html(out, t->stub);
+  text_add(out, "</th><th scope=\"col\">n</th>");
   for (int64_t c = 0; c < t->n_columns; c++) {
     const table_column *col = &t->columns[c];
     text_addf(out, "<th scope=\"col\" data-down=\"%d\">", col->direction == METRIC_UP);
@@ -146,6 +148,10 @@ int render_html(err *e, const table *t, const table_style *style, text *out) {
   if (style->label) text_addf(out, " id=\"%s\"", style->label);
   text_add(out, ">\n<figcaption>");
   text_add_html(out, style->caption ? style->caption : t->study);
+  if (t->part) {
+    text_add(out, ", ");
+    text_add_html(out, t->part);
+  }
   text_add(out, "</figcaption>\n<div>\n<table>\n");
   put_head(out, t);
   for (int64_t r = 0; r < t->n_rows; r++) put_row(out, t, r);

@@ -125,9 +125,19 @@ static int width_of(const page *p) {
   return n;
 }
 
+static void put_n(text *out, const table_row *row) {
+  char s[112];
+  render_n(row, s);
+  for (const char *at = s; *at; at++) {
+    if (*at == 'x')
+      text_add(out, "$\\times$");
+    else
+      text_addn(out, at, 1);
+  }
+}
+
 static void put_row(const page *p, int64_t r) {
   const table_row *row = &p->t->rows[r];
-  char s[112];
   if (render_starts_group(p->t, r)) {
     text_addf(p->out, "%s    \\multicolumn{%d}{@{}l}{\\emph{", r ? "    \\addlinespace\n" : "", width_of(p));
     text_add_latex(p->out, row->over);
@@ -138,14 +148,8 @@ static void put_row(const page *p, int64_t r) {
   if (row->retried) text_add(p->out, "\\textdagger{}");
   put_letters(p->out, row->note, row->n_notes);
   if (p->counts) {
-    render_n(row, s);
     text_add(p->out, " & ");
-    for (const char *at = s; *at; at++) {
-      if (*at == 'x')
-        text_add(p->out, "$\\times$");
-      else
-        text_addn(p->out, at, 1);
-    }
+    put_n(p->out, row);
   }
   for (int64_t c = 0; c < p->t->n_columns; c++) {
     text_add(p->out, " & ");
@@ -203,7 +207,9 @@ static void put_head(const page *p) {
   }
   if (groups) put_spans(p, 1);
   if (differences) put_spans(p, 0);
-  text_addf(p->out, "    variant%s", p->counts ? " & $n$" : "");
+  text_add(p->out, "    ");
+  text_add_latex(p->out, t->stub);
+  text_add(p->out, p->counts ? " & $n$" : "");
   for (int64_t c = 0; c < t->n_columns; c++) {
     text_add(p->out, " & {");
     if (differences)
@@ -248,14 +254,14 @@ static void put_contrasts(const page *p) {
 
 static void put_notes(const page *p) {
   const table *t = p->t;
-  char letter[8], mark[48], n[112], s[256];
+  char letter[8], mark[48];
   text_add(p->out, "  \\par\\smallskip\n  \\begin{minipage}{\\linewidth}\\footnotesize\\raggedright\n");
-  render_n(&t->rows[0], n);
-  snprintf(s, sizeof s, "%s%s%strain seeds \xc3\x97 prompts \xc3\x97 sample seeds.",
-           p->counts ? "n: " : "n = ", p->counts ? "" : n, p->counts ? "" : ": ");
-  for (char *x = s + 4; !p->counts && *x && *x != ':'; x++)
-    if (*x == 'x') *x = '*';
-  put_note(p->out, "", s);
+  text_add(p->out, "    $n$");
+  if (!p->counts) {
+    text_add(p->out, " = ");
+    put_n(p->out, &t->rows[0]);
+  }
+  text_add(p->out, ": train seeds $\\times$ prompts $\\times$ sample seeds.\\par\n");
   if (render_has(t, 0)) put_note(p->out, "\\textbf{Bold}: ", RENDER_BEST ".");
   if (render_has(t, 1)) put_note(p->out, "\\underline{Underlined}: ", RENDER_SECOND ".");
   for (int64_t i = 0; i < t->n_notes; i++) {
@@ -276,6 +282,10 @@ int render_latex(err *e, const table *t, const table_style *style, text *out) {
   render_provenance(out, t, "% ", "");
   text_add(out, "\\begin{table}\n  \\centering\n  \\caption{");
   text_add_latex(out, style->caption ? style->caption : t->study);
+  if (t->part) {
+    text_add(out, ", ");
+    text_add_latex(out, t->part);
+  }
   text_add(out, "}\n");
   if (style->label) text_addf(out, "  \\label{%s}\n", style->label);
   text_add(out, "  \\smallskip\n");

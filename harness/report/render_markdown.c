@@ -129,7 +129,14 @@ int render_markdown(err *e, const table *t, const table_style *style, text *out)
     put(out, t->reference);
     text_addf(out, " with its %g %% interval", t->level * 100);
   }
-  text_add(out, "; n is train seeds x prompts x sample seeds\n\n| variant | n |");
+  text_add(out, "; n is train seeds x prompts x sample seeds");
+  if (t->part) {
+    text_add(out, "; ");
+    put(out, t->part);
+  }
+  text_add(out, "\n\n| ");
+  put(out, t->stub);
+  text_add(out, " | n |");
   for (int64_t c = 0; c < t->n_columns; c++) {
     text_add(out, " ");
     put_head(out, &t->columns[c]);

@@ -61,7 +61,7 @@ static void measure(page *p) {
     render_n(&t->rows[r], s);
     p->n = larger(p->n, text_width(s));
   }
-  p->label = larger(p->label, 7);
+  p->label = larger(p->label, text_width(t->stub));
   int most = p->style->width ? larger(p->style->width / 3, 12) : p->label;
   if (p->label > most) p->label = most;
   for (int64_t c = 0; c < t->n_columns; c++) {
@@ -121,7 +121,7 @@ static void put_head(const page *p, int line, int64_t from, int64_t to) {
   const table *t = p->t;
   char s[400];
   style_on(p, line == 2 ? "2" : "1");
-  text_add_cell(p->out, line == 1 ? "variant" : "", p->label, 0);
+  text_add_cell(p->out, line == 1 ? p->t->stub : "", p->label, 0);
   if (from == 0) {
     text_addf(p->out, "%*s", GAP, "");
     text_add_cell(p->out, line == 1 ? "n" : "", p->n, 0);
@@ -257,8 +257,10 @@ int render_terminal(err *e, const table *t, const table_style *style, text *out)
   int rc = mem_new(e, t->n_columns, sizeof *p.column, "columns", &p.column);
   if (rc != OK) return rc;
   measure(&p);
-  snprintf(s, sizeof s, "%.200s  (spec %.12s%s%.200s)", t->study, t->spec_sha256, t->reference ? ", reference " : "",
-           t->reference ? t->reference : "");
+  snprintf(s, sizeof s, "%.200s  (spec %.12s%s%.120s)%s%.120s", t->study, t->spec_sha256,
+           t->reference ? ", reference " : "", t->reference ? t->reference : "", t->part ? "  " : "",
+           t->part ? t->part : "");
+  if (style->caption) put_note(&p, "", style->caption);
   style_on(&p, "1");
   put_note(&p, "study", s);
   style_on(&p, "0");

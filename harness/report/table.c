@@ -21,8 +21,7 @@ static int same_text(const char *a, const char *b) {
 
 /* --- footnotes ------------------------------------------------------------------------------------------------- */
 
-/* Equal notes share a letter. */
-static int add_note(err *e, table *t, const char *s, int *list, int *n) {
+int table_note(err *e, table *t, const char *s, int *list, int *n) {
   int rc = OK, k = 0;
   while (k < t->n_notes && strcmp(t->notes[k], s) != 0) k++;
   if (k == t->n_notes) {
@@ -65,7 +64,7 @@ static void words_print(const words *w, text *t) {
 
 static int note_text(err *e, table *t, text *s, int *list, int *n) {
   int rc = text_ok(s, e);
-  return rc == OK ? add_note(e, t, s->p, list, n) : rc;
+  return rc == OK ? table_note(e, t, s->p, list, n) : rc;
 }
 
 static int note_missing(tally *y, err *e, int64_t r) {
@@ -325,6 +324,7 @@ static int check_input(err *e, const table_input *in) {
 static int allocate(err *e, const table_input *in, table *t) {
   int rc = OK;
   TRY(mem_strdup(e, in->study, &t->study));
+  TRY(mem_strdup(e, "variant", &t->stub));
   TRY(mem_strdup(e, in->spec_sha256, &t->spec_sha256));
   if (in->reference >= 0) TRY(mem_strdup(e, in->rows[in->reference], &t->reference));
   t->level = in->stats.level;
@@ -404,5 +404,7 @@ void table_free(table *t) {
   free(t->study);
   free(t->spec_sha256);
   free(t->reference);
+  free(t->part);
+  free(t->stub);
   free(t);
 }

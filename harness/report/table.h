@@ -122,6 +122,8 @@ typedef struct table_contrast {
 
 typedef struct table {
   char *study, *spec_sha256;
+  char *stub;      /* head of the rows' labels: "variant" */
+  char *part;      /* which of several tables: "category: glass"; NULL: there is one */
   double level;    /* of the intervals */
   char *reference; /* label of what differences are to; NULL: there are none */
   int differences; /* formats for people show them */

@@ -165,7 +165,7 @@ static int take_scores(tally *y, err *e) {
     if (y->count[i] > 1) y->value[i] /= y->count[i], averaged = y->count[i];
   char s[400];
   for (int64_t i = 0; i < y->in->n_metrics; i++) {
-    if (!old[i]) continue;
+    if (!old[i] || (y->in->metrics_shown && !y->in->metrics_shown[i])) continue;
     snprintf(s, sizeof s, "%.200s: %lld scores of other versions than %lld are left out", y->in->metrics[i].id,
              (long long)old[i], (long long)y->in->metrics[i].version);
     TRY(table_remark(e, y->t, s));

@@ -36,5 +36,7 @@ stats_grid tally_grid(const tally *y, int64_t row, int64_t column, unsigned char
 int tally_compare(tally *y, err *e) TD_MUST_CHECK;
 
 int table_remark(err *e, table *t, const char *s) TD_MUST_CHECK;
+/* A footnote of a row or cell; equal ones share a letter. */
+int table_note(err *e, table *t, const char *s, int *list, int *n) TD_MUST_CHECK;
 
 #endif

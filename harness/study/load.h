@@ -64,6 +64,7 @@ int load_row_names(loader *l, const char ***out) TD_MUST_CHECK;
 int load_scorer(loader *l, int doc, const json *entry) TD_MUST_CHECK;
 int load_prompts(loader *l) TD_MUST_CHECK;
 int load_matrix(loader *l) TD_MUST_CHECK;
+int load_paper(loader *l) TD_MUST_CHECK;
 void load_checks(loader *l);
 
 #endif

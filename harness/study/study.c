@@ -9,10 +9,10 @@
 #include "study/load.h"
 
 static const char *const top_keys[] = {
-    "schema", "study",   "help",    "extends", "args",      "base",      "variants",  "reference_variant",
-    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key"};
+    "schema", "study",   "help",    "extends", "args",      "base",      "variants",   "reference_variant",
+    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key", "paper"};
 /* In the format, but read by nothing yet: accepting them would promise what does not happen. */
-static const char *const later_keys[] = {"pairing", "gate", "paper"};
+static const char *const later_keys[] = {"pairing", "gate"};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
 int study_name_ok(const char *s) {
@@ -538,6 +538,23 @@ static int read_names(loader *l) {
   return rc;
 }
 
+static void add_document(text *t, const json *root) {
+  json *copy = json_copy(root);
+  if (!copy) t->failed = 1;
+  for (json **m = copy ? &copy->child : NULL; m && *m;) {
+    json *one = *m;
+    if (strcmp(one->key, "paper") != 0) {
+      m = &one->next;
+      continue;
+    }
+    *m = one->next;
+    one->next = NULL;
+    json_free(one);
+  }
+  if (copy) json_canonical(t, copy);
+  json_free(copy);
+}
+
 /* What the person wrote, without what does not matter: files merged in order, arguments, prompts by content. */
 static int make_text(loader *l) {
   study *s = l->s;
@@ -550,7 +567,7 @@ static int make_text(loader *l) {
   text_add(&t, "],\"files\":[");
   for (int d = 0; d < s->store->n_docs; d++) {
     text_add(&t, d ? "," : "");
-    json_canonical(&t, s->store->doc[d].root);
+    add_document(&t, s->store->doc[d].root);
   }
   text_add(&t, "],\"prompts\":{");
   for (int i = 0; i < s->n_prompts; i++) {
@@ -586,6 +603,7 @@ static int load_all(loader *l) {
   if (rc == OK) rc = read_names(l);
   if (rc == OK) rc = load_matrix(l);
   if (rc == OK) rc = read_contrasts(l);
+  if (rc == OK) rc = load_paper(l);
   check_not_in_key(l);
   if (rc == OK) load_checks(l);
   if (rc == OK) rc = make_text(l);
@@ -645,6 +663,9 @@ void study_free(study *s) {
   free(s->contrasts);
   free(s->points);
   free(s->excluded);
+  for (int i = 0; i < s->n_paper_tables; i++) free(s->paper_tables[i]);
+  free(s->paper_tables);
+  free(s->paper_numbers);
   free(s->name);
   free(s->help);
   free(s->text);

@@ -102,8 +102,9 @@ typedef struct study_excluded {
 
 typedef struct study {
   char *name, *help;
-  char *text;            /* canonical JSON of the merged study; its hash names the study's version */
-  char sha256[HASH_HEX]; /* of text */
+  char *text; /* canonical JSON of the merged study but for `paper`, which changes nothing that is computed;
+                 its hash names the study's version */
+  char sha256[HASH_HEX];                                               /* of text */
   int n_rows, n_prompts, n_metrics, n_scorers, n_contrasts, reference; /* reference: index of a row */
   int64_t n_points, n_excluded;
   study_row *rows;
@@ -113,6 +114,9 @@ typedef struct study {
   study_contrast *contrasts;
   study_point *points;
   study_excluded *excluded;
+  char **paper_tables; /* table specs, as paths the process can open */
+  int n_paper_tables;
+  char *paper_numbers;       /* file of LaTeX macros, or NULL */
   struct study_store *store; /* what the pointers above point into */
 } study;
 

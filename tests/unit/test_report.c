@@ -732,6 +732,16 @@ static void test_contact(void **state) {
   scratch_close();
 }
 
+/* The plain table of a study. */
+static int study_table(err *e, store *s, const study *st, const stats_options *stats, table **out) {
+  study_source src;
+  int rc = study_source_open(e, s, st, stats, &src);
+  if (rc != OK) return rc;
+  rc = table_build(e, &src.in, out);
+  study_source_close(&src);
+  return rc;
+}
+
 /* --- a study, from its file through a store to its table ------------------------------------------------------- */
 
 static int sha_of_path(void *user, err *e, const char *path, char hex[HASH_HEX]) {
