@@ -164,6 +164,12 @@ out:
   return rc;
 }
 
+static int has_remark(const table *t, const char *s) {
+  for (int64_t i = 0; i < t->n_remarks; i++)
+    if (strcmp(t->remarks[i], s) == 0) return 1;
+  return 0;
+}
+
 static int has_variants(const projection_axis *a) {
   for (int i = 0; i < a->n; i++)
     if (a->key[i].key == KEY_VARIANT) return 1;
@@ -194,7 +200,8 @@ static int make_row(composing *c, err *e, int64_t r) {
   for (int i = 0; i < a->n; i++)
     if (a->key[i].key == KEY_VARIANT) name = a->key[i].value[c->rows.at[r].at[AXIS_ROWS][i]].name;
   TRY(mem_strdup(e, name, &row->name));
-  if (differs) TRY(table_note(e, c->t, "n is that of the first columns", row->note, &row->n_notes));
+  if (differs && !has_remark(c->t, "n is that of the first columns"))
+    TRY(table_remark(e, c->t, "n is that of the first columns"));
 out:
   return rc;
 }
@@ -271,12 +278,6 @@ static int list_used(composing *c, err *e) {
   }
 out:
   return rc;
-}
-
-static int has_remark(const table *t, const char *s) {
-  for (int64_t i = 0; i < t->n_remarks; i++)
-    if (strcmp(t->remarks[i], s) == 0) return 1;
-  return 0;
 }
 
 /* What every group says is said once, the rest with the group's name. */

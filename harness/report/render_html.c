@@ -43,7 +43,7 @@ static void put_row(text *out, const table *t, int64_t r) {
   char s[112];
   if (render_starts_group(t, r)) {
     text_addf(out, "%s<tbody>\n<tr><th scope=\"rowgroup\" colspan=\"%lld\">", r ? "</tbody>\n" : "",
-              (long long)t->n_columns + 2);
+              (long long)t->n_columns + 1 + !render_same_n(t));
     text_add_html(out, row->over);
     text_add(out, "</th></tr>\n");
   } else if (r == 0) {
@@ -54,7 +54,8 @@ static void put_row(text *out, const table *t, int64_t r) {
   if (row->retried) text_add(out, "\xe2\x80\xa0");
   put_letters(out, t, row->note, row->n_notes);
   render_n(row, s);
-  text_addf(out, "</th><td>%s</td>", s);
+  text_add(out, "</th>");
+  if (!render_same_n(t)) text_addf(out, "<td>%s</td>", s);
   for (int64_t c = 0; c < t->n_columns; c++) put_cell(out, t, r, c);
   text_add(out, "</tr>\n");
 }
@@ -68,7 +69,7 @@ static void put_head(text *out, const table *t) {
   for (int64_t c = 0; c < t->n_columns; c++) groups |= t->columns[c].over != NULL;
   text_add(out, "<thead>\n");
   if (groups) {
-    text_add(out, "<tr><td colspan=\"2\"></td>");
+    text_addf(out, "<tr><td colspan=\"%d\"></td>", 1 + !render_same_n(t));
     for (int64_t c = 0, to; c < t->n_columns; c = to) {
       for (to = c; to < t->n_columns && same_head(t->columns[c].over, t->columns[to].over);) to++;
       text_addf(out, "<th scope=\"colgroup\" colspan=\"%lld\">", (long long)(to - c));
@@ -77,9 +78,10 @@ static void put_head(text *out, const table *t) {
     }
     text_add(out, "</tr>\n");
   }
-  text_add(out, "<tr><th scope=\"col\">");
+  text_add(out, "<tr><th scope=\"col\" data-text=\"1\">");
   text_add_html(out, t->stub);
-  text_add(out, "</th><th scope=\"col\">n</th>");
+  text_add(out, "</th>");
+  if (!render_same_n(t)) text_add(out, "<th scope=\"col\" data-text=\"1\">n</th>");
   for (int64_t c = 0; c < t->n_columns; c++) {
     const table_column *col = &t->columns[c];
     text_addf(out, "<th scope=\"col\" data-down=\"%d\">", col->direction == METRIC_UP);
@@ -121,14 +123,16 @@ static void put_note(text *out, const char *mark, const char *s) {
 }
 
 static void put_notes(text *out, const table *t) {
-  char letter[8], mark[32];
+  char letter[8], mark[32], n[112];
   text_add(out, "<ul>\n");
   if (t->reference && t->differences) {
     text_add(out, "<li>small: paired difference to ");
     text_add_html(out, t->reference);
     text_addf(out, " and its %g %% interval</li>\n", t->level * 100);
   }
-  put_note(out, "", "n: train seeds \xc3\x97 prompts \xc3\x97 sample seeds");
+  render_n(&t->rows[0], n);
+  text_addf(out, "<li>n%s%s: train seeds x prompts x sample seeds</li>\n", render_same_n(t) ? " = " : "",
+            render_same_n(t) ? n : "");
   if (render_has(t, 0)) put_note(out, "<strong>bold</strong>: ", RENDER_BEST);
   if (render_has(t, 1)) put_note(out, "<u>underlined</u>: ", RENDER_SECOND);
   for (int64_t i = 0; i < t->n_notes; i++) {

@@ -260,7 +260,7 @@ int render_terminal(err *e, const table *t, const table_style *style, text *out)
   snprintf(s, sizeof s, "%.200s  (spec %.12s%s%.120s)%s%.120s", t->study, t->spec_sha256,
            t->reference ? ", reference " : "", t->reference ? t->reference : "", t->part ? "  " : "",
            t->part ? t->part : "");
-  if (style->caption) put_note(&p, "", style->caption);
+  if (style->caption) put_note(&p, "table", style->caption);
   style_on(&p, "1");
   put_note(&p, "study", s);
   style_on(&p, "0");

@@ -124,7 +124,7 @@ static int read_marks(reader *r, const json *j) {
 
 static int read_differences(reader *r, const json *j) {
   if (j->type != JSON_BOOL) problem_error(r->p, at(r, j), "differences is true or false");
-  r->out->p.no_differences = j->type == JSON_BOOL && !j->num;
+  r->out->p.no_differences = j->type == JSON_BOOL && j->num == 0;
   return OK;
 }
 
