@@ -27,10 +27,11 @@ static int push(err *e, numbers *l, const text *name, const char *value) {
   for (int64_t i = 0; i < l->n; i++) {
     if (strcmp(l->at[i].name, name->p) != 0) continue;
     if (strcmp(l->at[i].value, value) == 0) return OK; /* one cell in two tables */
-    return err_set(e, E_CONFIG,
-                   "two cells would be \\%s: '%.80s' and '%.80s'; their names differ only in what TeX does "
-                   "not take",
-                   name->p, l->at[i].value, value);
+    return err_set(
+        e, E_CONFIG,
+        "two cells would be \\%s, '%.80s' and '%.80s': names keep letters and digits only, and a cell of two"
+        " tables must have one precision and filter",
+        name->p, l->at[i].value, value);
   }
   TRY(mem_grow(e, &l->at, &l->cap, l->n + 1, sizeof *l->at, "numbers"));
   l->at[l->n] = (number){0};

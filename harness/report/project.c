@@ -101,13 +101,7 @@ static int take_clips(const work *w, err *e, const place *at, share *b, table_in
       b->missing[in->n_missing++] = *c;
   }
   for (int64_t i = 0; i < all->n_retried; i++)
-    for (int64_t k = 0; k < all->n_scores; k++) {
-      const store_score *sc = &all->scores[k];
-      if (!sc->key || strcmp(sc->key, all->retried[i].name) != 0) continue;
-      if (belongs(w, at, (source_point){row_named(all, sc->variant), sc->prompt_id, sc->train_seed, sc->sample_seed}))
-        b->retried[in->n_retried++] = all->retried[i];
-      break;
-    }
+    if (belongs(w, at, w->retried[i])) b->retried[in->n_retried++] = all->retried[i];
   in->points = b->points, in->excluded = b->excluded, in->missing = b->missing, in->retried = b->retried;
 out:
   return rc;
@@ -280,6 +274,20 @@ out:
   return rc;
 }
 
+static int find_retried(work *w, err *e) {
+  const table_input *in = w->s->in;
+  int rc = mem_new(e, in->n_retried, sizeof *w->retried, "points", &w->retried);
+  for (int64_t i = 0; rc == OK && i < in->n_retried; i++) {
+    w->retried[i].row = -1;
+    for (int64_t k = 0; k < in->n_scores && w->retried[i].row < 0; k++) {
+      const store_score *sc = &in->scores[k];
+      if (sc->key && strcmp(sc->key, in->retried[i].name) == 0)
+        w->retried[i] = (source_point){row_named(in, sc->variant), sc->prompt_id, sc->train_seed, sc->sample_seed};
+    }
+  }
+  return rc;
+}
+
 static int find_shown(work *w, err *e) {
   const table_input *in = w->s->in;
   int rc = OK;
@@ -309,6 +317,7 @@ static void free_work(work *w) {
   free(w->groups);
   free(w->points);
   free(w->excluded);
+  free(w->retried);
   free(w->rows_shown);
   free(w->metrics_shown);
 }
@@ -319,6 +328,7 @@ int tables_project(err *e, const table_source *s, const projection *p, tables *o
   int rc = OK;
   *out = (tables){0};
   TRY(filter_points(&w, e));
+  TRY(find_retried(&w, e));
   TRY(find_shown(&w, e));
   for (int i = 0; i >= 0;) { /* an odometer over the values of split, the last key fastest */
     table *t = NULL;

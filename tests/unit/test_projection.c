@@ -380,7 +380,13 @@ static void test_reasons(void **state) {
       d->score[kept++] = d->score[i];
   assert_int_equal(d->in.n_scores - kept, METRICS * TRAINS * SAMPLES);
   d->in.n_scores = kept;
+  store_fact retried[] = {{NULL, "batch", 2}};
+  for (int64_t i = 0; i < d->in.n_points; i++)
+    if (d->point[i].row == 2 && strcmp(d->point[i].prompt, "in-2") == 0) retried[0].name = d->key[i];
+  d->in.retried = retried, d->in.n_retried = 1;
   tables t = show(d, (wanted){.split = "category"});
+  assert_true(t.at[0]->rows[2].retried && has_remark(t.at[0], "1 clips needed more than one attempt"));
+  assert_false(t.at[1]->rows[2].retried);
   assert_int_equal(t.at[0]->rows[0].n_notes, 0);
   assert_non_null(strstr(t.at[0]->notes[t.at[0]->rows[2].note[0]], "does not fit 1"));
   assert_non_null(strstr(t.at[1]->notes[t.at[1]->rows[0].note[0]], "4 of 16 clips are missing (not run 4)"));
