@@ -229,7 +229,8 @@ int table_spec_read(err *e, const char *path, const table_source *s, problems *p
   err why = {0};
   int rc = OK;
   *out = (table_spec){0};
-  TRY(json_read(e, path, &root));
+  rc = json_read(&why, path, &root);
+  if (rc != OK) FAIL(e, rc == E_FORMAT ? E_CONFIG : rc, "%s", why.text); /* it has the place */
   if (root->type != JSON_OBJECT) {
     problem_error(p, at(&r, root), "a table spec is a JSON object");
   } else {

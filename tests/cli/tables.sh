@@ -87,6 +87,11 @@ ok "a bad spec is a usage error" exits 2
 ok "its place is named" err_has '^bad.json:2:2: error: rows: .*did you mean .ours'
 ok "every problem of it" err_has '^bad.json:3:2: error: key .colums. is not known; did you mean .columns'
 
+echo '{"schema": 1,' >bad.json
+run table study.json --spec bad.json
+ok "so is one that is no JSON" exits 2
+ok "with its place" err_has 'bad.json:2:1: '
+
 run table study.json -o t.csv --rows 'variant@(base ours)' --cols 'metric@(rgb_rmse_base)' --numbers n.tex
 ok "numbers for prose" grep -qF '\newcommand{\tdBaseRgbRmseBase}{\ensuremath{0}}' n.tex
 run show --cell t.csv:1,1 --json
