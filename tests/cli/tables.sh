@@ -27,7 +27,9 @@ cp "$out" fragment.tex
 run table study.json -o plain.tex
 ok "the end of the file's name is the format" cmp -s plain.tex fragment.tex
 ok "beside it lie its cells" test -s plain.tex.cells.json
-run table study.json --format latex --standalone
+# shellcheck disable=SC2016  # signs that TeX takes for its own
+run table study.json --format latex --standalone --caption '{}~^ \ 100 %' --rows 'category variant' \
+  --label 'ours=[*_%&#${}~^\ "<b>|`--\[é画α↑😀' --label 'batch=[x] {y} \end{document} $z$'
 ok "a document has a frame" out_has '^\\end\{document\}$'
 cp "$out" whole.tex
 if have pdflatex && kpsewhich siunitx.sty booktabs.sty >/dev/null 2>&1; then
