@@ -114,6 +114,9 @@ static int print_export(cli *c, const kit_options *o, const kit_summary *k) {
   json *j = json_new(JSON_OBJECT);
   if (k->prompts_missing)
     cli_note(c, "%lld prompts have no clip of some variant and are left out", (long long)k->prompts_missing);
+  if (k->identical)
+    cli_note(c, "%lld questions about a pair show the same twice: what differs is not in them%s",
+             (long long)k->identical, o->ties ? "" : "; --ties lets people say so");
   cli_note(c, "%s/questionnaire.html: %lld participants, up to %lld pairs each, %.1f MB", o->folder,
            (long long)k->participants, (long long)k->longest, (double)k->page_bytes / 1e6);
   cli_note(c, "%s/key.json: keep it to yourself until the last answer is in", o->folder);
@@ -129,6 +132,7 @@ static int print_export(cli *c, const kit_options *o, const kit_summary *k) {
   cli_set_int(&j, "participants", k->participants);
   cli_set_int(&j, "comparisons", k->comparisons);
   cli_set_int(&j, "longest", k->longest);
+  cli_set_int(&j, "identical", k->identical);
   cli_set_int(&j, "page_bytes", k->page_bytes);
   return cli_put_json(c, j);
 }

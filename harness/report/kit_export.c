@@ -62,6 +62,7 @@ typedef struct exporter {
   int n_panels;
   int64_t *slot;
   kit_picture *picture;
+  char (*looks)[KIT_VIEWS][HASH_HEX]; /* [n_pictures] hash of every panel */
   int64_t n_pictures;
 } exporter;
 
@@ -171,6 +172,7 @@ static int choose_slots(err *e, exporter *x) {
   for (int64_t i = 0; i < all; i++)
     if (x->slot[order[i]] == 0) x->slot[order[i]] = x->n_pictures++;
   TRY(mem_new(e, x->n_pictures, sizeof *x->picture, "clips", &x->picture));
+  TRY(mem_new(e, x->n_pictures, sizeof *x->looks, "clips", &x->looks));
 out:
   free(order);
   return rc;
@@ -192,9 +194,25 @@ out:
   return rc;
 }
 
-/* The clip's panels below each other, as base64. */
-static int encode_clip(err *e, const exporter *x, const clip *c, float plate, kit_picture *out) {
+/* Hashes of the panels of a strip, each over all frames. */
+static int hash_panels(err *e, const exporter *x, const clip *strip, char looks[KIT_VIEWS][HASH_HEX]) {
   int rc = OK;
+  int64_t panel = (int64_t)(strip->height / x->n_panels) * strip->width * 3;
+  for (int i = 0; i < x->n_panels; i++) {
+    hash *h;
+    TRY(hash_open(e, &h));
+    for (int f = 0; f < strip->frames; f++)
+      hash_add(h, strip->rgb + ((int64_t)f * x->n_panels + i) * panel, (size_t)panel * sizeof *strip->rgb);
+    TRY(hash_close(h, e, looks[i]));
+  }
+out:
+  return rc;
+}
+
+/* The clip's panels below each other, as the picture of a slot. */
+static int encode_clip(err *e, const exporter *x, const clip *c, float plate, int64_t slot) {
+  int rc = OK;
+  kit_picture *out = &x->picture[slot];
   clip strip = {0};
   char *bytes = NULL;
   size_t n;
@@ -206,6 +224,7 @@ static int encode_clip(err *e, const exporter *x, const clip *c, float plate, ki
   for (int f = 0; f < c->frames; f++)
     for (int i = 0; i < x->n_panels; i++)
       kit_render_view(c, f, x->panel[i], plate, strip.rgb + ((int64_t)f * x->n_panels + i) * panel);
+  TRY(hash_panels(e, x, &strip, x->looks[slot]));
   video_write_options o = {.codec = VIDEO_WEBP, .quality = x->o->quality};
   TRY(video_encode(e, "questionnaire", &strip, &o, &bytes, &n));
   TRY(kit_base64(e, bytes, n, &out->base64));
@@ -236,12 +255,12 @@ static int make_prompt(err *e, exporter *x, int64_t prompt) {
   for (int64_t v = 0; v < n; v++) TRY(load_clip(e, x, prompt, v, &c[v]));
   float plate = choose_plate(c, n);
   for (int64_t v = 0; v < n; v++) {
-    TRY(encode_clip(e, x, &c[v], plate, &x->picture[slot[v]]));
+    TRY(encode_clip(e, x, &c[v], plate, slot[v]));
     if (x->row[v] == x->st->reference) reference = v;
   }
   if (slot[n] >= 0) {
     TRY(kit_break_clip(e, &c[reference], rng_derive(x->o->seed, (uint64_t)prompt), &broken));
-    TRY(encode_clip(e, x, &broken, plate, &x->picture[slot[n]]));
+    TRY(encode_clip(e, x, &broken, plate, slot[n]));
   }
 out:
   for (int64_t v = 0; c && v < n; v++) clip_free(&c[v]);
@@ -296,18 +315,38 @@ out:
   return rc;
 }
 
+/* Does anything that the question shows differ between two pictures? */
+static int differs(const exporter *x, const kit_question *q, int64_t a, int64_t b) {
+  if (x->picture[a].width != x->picture[b].width || x->picture[a].height != x->picture[b].height) return 1;
+  for (int v = 0; v < q->n_views; v++)
+    for (int i = 0; i < x->n_panels; i++)
+      if (x->panel[i] == q->view[v] && strcmp(x->looks[a][i], x->looks[b][i])) return 1;
+  return 0;
+}
+
+static int64_t count_identical(const exporter *x) {
+  int64_t n = 0, row = x->key.n_variants + 1;
+  for (int64_t q = 0; q < x->key.n_questions; q++)
+    for (int64_t p = 0; p < x->key.n_prompts; p++)
+      for (int64_t a = 0; a < row - 1; a++)
+        for (int64_t b = 0; b < a; b++)
+          n += !differs(x, &x->key.questions[q], x->slot[p * row + a], x->slot[p * row + b]);
+  return n;
+}
+
 static void summarise(const exporter *x, kit_summary *out) {
   const kit_plan *p = &x->key.plan;
   memcpy(out->kit, x->key.kit, HASH_HEX);
   out->variants = x->key.n_variants, out->prompts = x->key.n_prompts, out->participants = p->participants;
   out->comparisons = p->first[p->participants] - x->o->checks * p->participants;
+  out->identical = count_identical(x);
   for (int64_t i = 0; i < p->participants; i++)
     if (p->first[i + 1] - p->first[i] > out->longest) out->longest = p->first[i + 1] - p->first[i];
 }
 
 static void exporter_close(exporter *x) {
   for (int64_t i = 0; x->picture && i < x->n_pictures; i++) free(x->picture[i].base64);
-  free(x->row), free(x->prompt), free(x->slot), free(x->picture);
+  free(x->row), free(x->prompt), free(x->slot), free(x->picture), free(x->looks);
   kit_key_free(&x->key);
 }
 

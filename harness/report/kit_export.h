@@ -28,7 +28,8 @@ typedef struct kit_summary {
   char kit[HASH_HEX];
   int64_t variants, prompts, prompts_missing; /* missing: without a clip of some variant, left out */
   int64_t participants, comparisons,
-      longest; /* comparisons: without checks; longest: of one participant, with them */
+      longest;       /* comparisons: without checks; longest: of one participant, with them */
+  int64_t identical; /* questions about a pair and a prompt that show the same twice */
   int64_t page_bytes;
 } kit_summary;
 

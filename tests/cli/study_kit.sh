@@ -70,6 +70,7 @@ ok "the study runs" exits 0
 run study-kit export kitted.json --results store -o kit --prompts 3 --json
 ok "export succeeds" exits 0
 ok "3 variants, 3 prompts, 4 votes: 36 comparisons" json_is .comparisons 36
+ok "of the motion question, pairs with a frozen picture are counted" json_is .identical 3
 ok "the key is its owner's alone" mode_is kit/key.json 600
 for name in ours-hidden batch-hidden plain-hidden kitted in-01 out-01 "$work" color_fit; do
   ok "the page does not say '$name'" lacks kit/questionnaire.html "$name"
