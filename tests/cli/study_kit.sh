@@ -148,6 +148,16 @@ run study-kit report pair/key.json --results store --json
 ok "and counted" json_is '[.facts[] | select(.kind == "packets" and .n == 1) | .metric]' \
   '["not_json","foreign","second_packet"]'
 
+sed 's/"out-02"/"out-02", "in-03"/' kitted.json >wider.json
+run study-kit export wider.json --results store -o wider --prompts 0 --json
+ok "a prompt without clips is left out and counted" json_is '[.prompts, .prompts_missing]' '[4,1]'
+packets wider/key.json scores.csv wide
+run study-kit import wider/key.json wide*.json
+run study-kit report wider/key.json --results store
+ok "scores of another version of the study are not mixed in" out_has 'none, the study was changed since'
+sed 's/"plain-hidden": "base"/"plain-hidden": "base", "new-hidden": "latent"/' kitted.json >newer.json
+run study-kit export newer.json --results store -o newer --variants ours-hidden,new-hidden
+ok "a variant that never ran has nothing to show" err_has 'no prompt has a clip of every variant'
 run study-kit report again/key.json
 ok "a report without votes is refused" exits 2
 run study-kit import kitted.json fan1.json
