@@ -13,6 +13,7 @@ extern const cli_verb verb_forward;
 extern const cli_verb verb_metrics;
 extern const cli_verb verb_paper;
 extern const cli_verb verb_pretrain;
+extern const cli_verb verb_report;
 extern const cli_verb verb_run;
 extern const cli_verb verb_score;
 extern const cli_verb verb_sheet;

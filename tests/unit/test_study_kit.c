@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -422,12 +423,12 @@ static void base64_is_rfc4648(void **state) {
   (void)state;
   for (size_t i = 0; i < 7; i++) {
     char *s = NULL;
-    GOOD(kit_base64(&err0, "foobar", i, &s));
+    GOOD(base64_encode(&err0, "foobar", i, &s));
     assert_string_equal(s, want[i]);
     free(s);
   }
   char *s = NULL;
-  GOOD(kit_base64(&err0, "\xff\xfe\xfd", 3, &s));
+  GOOD(base64_encode(&err0, "\xff\xfe\xfd", 3, &s));
   assert_string_equal(s, "//79");
   free(s);
 }
