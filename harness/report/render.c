@@ -81,6 +81,53 @@ void render_p(double p, char out[32]) {
   }
 }
 
+void render_set_n(const table_set *s, char out[112]) {
+  const int64_t n[2] = {s->n, s->n_against}, undefined[2] = {s->undefined, s->undefined_against};
+  int at = 0;
+  out[0] = 0;
+  for (int i = 0; i < 2 && s->state != TABLE_MISSING; i++) {
+    at += snprintf(out + at, (size_t)(112 - at), "%s%lld", i ? ", " : "", (long long)n[i]);
+    if (undefined[i]) at += snprintf(out + at, (size_t)(112 - at), " of %lld", (long long)(n[i] + undefined[i]));
+  }
+}
+
+void render_set_value(const table *t, const table_set *s, char out[32]) {
+  if (s->state == TABLE_VALUE)
+    render_number(s->value, t->set_heads[s->head].decimals, 0, out);
+  else
+    snprintf(out, 32, s->state == TABLE_UNDEFINED ? "n/a" : "\xe2\x80\x94");
+}
+
+void render_set_null(const table *t, const table_set *s, char out[112]) {
+  char mean[32], lo[32], hi[32];
+  int decimals = t->set_heads[s->head].decimals;
+  out[0] = 0;
+  if (s->null == NULL_NONE) return;
+  render_number(s->null_mean, decimals, 0, mean);
+  render_number(s->null_lo, decimals, 0, lo);
+  render_number(s->null_hi, decimals, 0, hi);
+  snprintf(out, 112, "%s [%s, %s]", mean, lo, hi);
+}
+
+const char *render_null(table_null n) {
+  static const char *const word[] = {"", "within", "above", "below"};
+  return word[n];
+}
+
+void render_set_row(const table *t, int64_t i, char out[400]) {
+  const table_set *s = &t->sets[i];
+  int64_t lines = 0;
+  for (int64_t k = 0; k < t->n_sets; k++) lines += t->sets[k].head == s->head && t->sets[k].row == s->row;
+  int n = snprintf(out, 400, "%.300s", t->rows[s->row].name);
+  if (lines > 1) snprintf(out + n, (size_t)(400 - n), ", seed %lld", (long long)s->train_seed);
+}
+
+const char *render_set_note(void) {
+  return "the null is what the same clips give when it is forgotten which set they came from (mean and 95 % range); "
+         "a "
+         "value within it says nothing, however large";
+}
+
 int render_has_best(const table *t) {
   for (int64_t i = 0; i < t->n_rows * t->n_columns; i++)
     if (t->cells[i].best) return 1;

@@ -25,6 +25,17 @@ const char *render_state(table_state s);
 const char *render_arrow(metric_direction d); /* UTF-8, or "" */
 /* p-value, two digits. */
 void render_p(double p, char out[32]);
+/* Clips of a score of sets and of its reference, with those there are when some have no features: "14 of 16, 16". */
+void render_set_n(const table_set *s, char out[112]);
+/* Value, and "mean [lo, hi]" of the null, of a score of sets; "" where there is none. */
+void render_set_value(const table *t, const table_set *s, char out[32]);
+void render_set_null(const table *t, const table_set *s, char out[112]);
+/* "within", "above", "below"; "" without a null. */
+const char *render_null(table_null n);
+/* Variant of a line, with its train seed where the variant has several lines of this score. */
+void render_set_row(const table *t, int64_t i, char out[400]);
+/* How to read scores of sets: one sentence under them. */
+const char *render_set_note(void);
 int render_has_best(const table *t);
 
 #endif
