@@ -124,8 +124,8 @@ void render_set_row(const table *t, int64_t i, char out[400]) {
 
 const char *render_set_note(void) {
   return "the null is what the same clips give when it is forgotten which set they came from (mean and 95 % range); "
-         "a "
-         "value within it says nothing, however large";
+         "only "
+         "a value above it shows a difference, however large it is";
 }
 
 int render_has_best(const table *t) {

@@ -231,8 +231,9 @@ static void set_fields(const table *t, int64_t i, char field[SET_COLUMNS][400]) 
   render_set_row(t, i, field[SET_ROW]);
   render_set_n(s, field[SET_N]);
   render_set_value(t, s, field[SET_VALUE]);
-  render_set_null(t, s, field[SET_NULL]);
-  snprintf(field[SET_WHERE], 400, "%.300s", s->state == TABLE_VALUE ? render_null(s->null) : s->why);
+  snprintf(field[SET_NULL], 400, "%.300s", s->why); /* a line without a value has no null either */
+  if (s->null != NULL_NONE) render_set_null(t, s, field[SET_NULL]);
+  snprintf(field[SET_WHERE], 400, "%s", render_null(s->null));
   field[SET_P][0] = 0;
   if (s->null != NULL_NONE) render_p(s->p, field[SET_P]);
 }
@@ -260,7 +261,7 @@ static void set_widths(const page *p, int *width) {
     for (int k = 0; k < SET_COLUMNS; k++) width[k] = larger(width[k], text_width(field[k]));
   }
   for (int k = 1; k < SET_COLUMNS; k++) rest += GAP + width[k];
-  if (p->style->width && width[SET_ROW] > p->style->width - rest) width[SET_ROW] = larger(p->style->width - rest, 12);
+  if (p->style->width && width[SET_ROW] > p->style->width - rest) width[SET_ROW] = larger(p->style->width - rest, 8);
 }
 
 static void put_sets(const page *p) {

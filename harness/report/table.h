@@ -123,7 +123,7 @@ typedef enum table_null {
   NULL_NONE,   /* there is none */
   NULL_WITHIN, /* between its 2.5 and 97.5 percentile: the sets cannot be told apart */
   NULL_ABOVE,
-  NULL_BELOW,
+  NULL_BELOW, /* nearer than independent sets: clips of the same prompts and noise pair up */
 } table_null;
 
 /* One score of sets: no mean over clips, so neither difference nor mark. Lines of one score and reference stand
