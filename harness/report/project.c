@@ -143,7 +143,7 @@ static int merge(const work *w, err *e, share *b, table_input *in) {
   }
   in->scores = b->scores;
   in->rows = b->row, in->n_rows = 1;
-  in->reference = -1, in->n_contrasts = 0;
+  in->reference = -1, in->n_contrasts = 0, in->n_set_wishes = 0;
 out:
   free(seeds);
   return rc;
