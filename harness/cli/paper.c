@@ -93,7 +93,7 @@ static int add_table(cli *c, const study_source *src, const char *path, paper *p
   TRY(count_missing(c, p, path, &t));
   for (int i = 0; i < spec.n_outputs; i++) TRY(add_output(c, p, &spec, spec.output[i], &t));
   TRY(numbers_add(&c->err, &p->all, &t));
-  if (last) TRY(numbers_print(&c->err, &p->all, &t, numbers_out));
+  if (last) TRY(numbers_print(&c->err, &p->all, t.at[0], numbers_out));
 out:
   tables_free(&t);
   table_spec_free(&spec);

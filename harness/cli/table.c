@@ -134,7 +134,7 @@ static int write_numbers(cli *c, const char *path, const tables *t) {
   text out = {0};
   int rc = OK;
   TRY(numbers_add(&c->err, &l, t));
-  TRY(numbers_print(&c->err, &l, t, &out));
+  TRY(numbers_print(&c->err, &l, t->at[0], &out));
   TRY(file_write(&c->err, path, out.p, out.n));
 out:
   numbers_free(&l);

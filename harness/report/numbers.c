@@ -94,8 +94,19 @@ out:
   return rc;
 }
 
+static int add_version(err *e, numbers *to, const table_column *col) {
+  text s = {0};
+  text_addf(&s, "%s %lld", col->id, (long long)col->version);
+  int rc = text_ok(&s, e);
+  if (rc == OK) rc = source_values_add(e, &to->metrics, s.p);
+  text_free(&s);
+  return rc;
+}
+
 int numbers_add(err *e, numbers *to, const tables *t) {
   int rc = OK;
+  for (int64_t i = 0; i < t->n; i++)
+    for (int64_t c = 0; c < t->at[i]->n_columns; c++) TRY(add_version(e, to, &t->at[i]->columns[c]));
   for (int64_t i = 0; i < t->n; i++)
     for (int64_t k = 0; k < t->at[i]->n_rows * t->at[i]->n_columns; k++)
       TRY(add_cell(e, to, t->at[i], k / t->at[i]->n_columns, k % t->at[i]->n_columns));
@@ -107,13 +118,16 @@ static int by_name(const void *a, const void *b) {
   return strcmp(((const number *)a)->name, ((const number *)b)->name);
 }
 
-int numbers_print(err *e, const numbers *l, const tables *first, text *out) {
+int numbers_print(err *e, const numbers *l, const table *t, text *out) {
   number *sorted = NULL;
   int rc = mem_new(e, l->n, sizeof *sorted, "numbers", &sorted);
   if (rc != OK) return rc;
   if (l->n) memcpy(sorted, l->at, (size_t)l->n * sizeof *sorted);
   if (l->n) qsort(sorted, (size_t)l->n, sizeof *sorted, by_name);
-  render_provenance(out, first->at[0], "% ", "");
+  text_addf(out, "%% study %s, spec %s\n%% metric versions:", t->study, t->spec_sha256);
+  for (int64_t i = 0; i < l->metrics.n; i++) text_addf(out, "%s %s", i ? "," : "", l->metrics.v[i]);
+  text_add(out, "\n");
+  for (int64_t i = 0; i < t->n_builds; i++) text_addf(out, "%% build %s\n", t->builds[i]);
   for (int64_t i = 0; i < l->n; i++) text_addf(out, "\\newcommand{\\%s}{%s}\n", sorted[i].name, sorted[i].value);
   free(sorted);
   return text_ok(out, e);
@@ -125,5 +139,6 @@ void numbers_free(numbers *l) {
     free(l->at[i].value);
   }
   free(l->at);
+  source_values_free(&l->metrics);
   *l = (numbers){0};
 }

@@ -306,7 +306,7 @@ int render_latex(err *e, const table *t, const table_style *style, text *out) {
   if (rc != OK) return rc;
   measure(&p);
   render_provenance(out, t, "% ", "");
-  text_add(out, "\\begin{table}\n  \\centering\n  \\caption{");
+  text_add(out, "% needs the packages booktabs and siunitx\n\\begin{table}\n  \\centering\n  \\caption{");
   text_add_latex(out, style->caption ? style->caption : t->study);
   if (t->part) {
     text_add(out, ", ");

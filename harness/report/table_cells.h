@@ -26,11 +26,12 @@ typedef struct number {
 typedef struct numbers {
   number *at;
   int64_t n, cap;
+  source_values metrics; /* "true_iou_gain 1": with their versions */
 } numbers;
 /* E_CONFIG when two cells would have one name and different values. */
 int numbers_add(err *e, numbers *to, const tables *t) TD_MUST_CHECK;
-/* Comment lines and \newcommand lines, by name. */
-int numbers_print(err *e, const numbers *l, const tables *first, text *out) TD_MUST_CHECK;
+/* Comment lines and \newcommand lines, by name. `t` says of which study and builds. */
+int numbers_print(err *e, const numbers *l, const table *t, text *out) TD_MUST_CHECK;
 void numbers_free(numbers *l);
 
 #endif

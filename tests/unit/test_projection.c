@@ -583,7 +583,8 @@ static void test_prose(void **state) {
   GOOD(numbers_add(&err0, &l, &t)); /* the same cells in a second table */
   assert_int_equal(l.n, n);
   text out = {0};
-  GOOD(numbers_print(&err0, &l, &t, &out));
+  GOOD(numbers_print(&err0, &l, t.at[0], &out));
+  assert_non_null(strstr(out.p, "\n% metric versions: iou:sigma=1.5 1, rmse_base 2, ratio 1\n"));
   assert_non_null(strstr(out.p, "\n\\newcommand{\\tdBaseRmseBase}{\\ensuremath{0}\\,dB}\n"));
   text_free(&out);
   /* another variant whose name differs in signs only */
