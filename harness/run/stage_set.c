@@ -52,10 +52,18 @@ static int collect_files(err *e, const stage_cell *c, char letter, side *s) {
   return rc;
 }
 
+/* As a sampled clip comes back from its file, so that no score tells the sets apart by their rounding. */
+static void round_to_file(clip *c) {
+  int64_t n = (int64_t)c->frames * c->height * c->width;
+  for (int64_t i = 0; i < 3 * n; i++) c->rgb[i] = rintf(fminf(fmaxf(c->rgb[i], 0), 1) * 255) / 255;
+  for (int64_t i = 0; c->alpha && i < n; i++) c->alpha[i] = rintf(fminf(fmaxf(c->alpha[i], 0), 1) * 255) / 255;
+}
+
 static int one_clip(err *e, const taking *t, side *s, int64_t i, int threads) {
   int rc = OK;
   clip c = {0};
   TRY(s->file ? video_read(e, s->file[i]->path, NULL, &c) : data_clips_load(e, &s->data, i, &c));
+  if (!s->file) round_to_file(&c);
   TRY(set_features(e, t->request, &c, threads, &s->rows[i]));
 out:
   clip_free(&c);
