@@ -38,8 +38,9 @@ const cli_verb verb_table = {
     .usage = "STUDY [NAME=VALUE]...",
     .about =
         "Rows are variants, columns metrics: means, paired differences to the reference variant with 95 % clustered\n"
-        "bootstrap intervals, declared contrasts with Holm's correction. Missing, undefined, excluded and retried\n"
-        "clips are footnotes. CSV and JSON have every digit.",
+        "bootstrap intervals, declared contrasts with Holm's correction, scores of sets beside their nulls. "
+        "Missing,\n"
+        "undefined, excluded and retried clips are footnotes. CSV and JSON have every digit.",
     .examples = "tandem table ablation\n"
                 "tandem table ablation --format md -o table.md",
     .exits = CLI_EXIT_STORE,
