@@ -7,6 +7,7 @@
 #include "cli/verbs.h"
 #include "store/object.h"
 #include "store/query.h"
+#include "study/set_cell.h"
 
 typedef struct show_args {
   const char *cell;
@@ -130,6 +131,24 @@ static void add_attempts(const facts *f, text *t) {
   }
 }
 
+/* What the cell was made from, line by line; the many clips of a set are one line. */
+static void add_inputs(const facts *f, text *t) {
+  int64_t clips[2] = {0};
+  for (int64_t i = 0; i < f->up.n; i++) {
+    char side = f->up.at[i].depth == 1 ? set_cell_side(f->up.at[i].role) : 0;
+    if (side) clips[side == 'y']++;
+  }
+  for (int k = 0; k < 2; k++)
+    if (clips[k])
+      text_addf(t, "from %s: %lld samples\n", k ? "the reference" : "the set under test", (long long)clips[k]);
+  for (int64_t i = 0; i < f->up.n; i++) {
+    const store_cell_row *r = &f->up.at[i];
+    if (!r->depth || (r->role && set_cell_side(r->role))) continue;
+    text_addf(t, "%*sfrom %s: %s %.12s\n", 2 * (r->depth - 1), "", r->role ? r->role : "", stage_name(r->stage),
+              r->key);
+  }
+}
+
 static int as_text(cli *c, store *s, const facts *f) {
   int rc = OK;
   text t = {0};
@@ -141,10 +160,7 @@ static int as_text(cli *c, store *s, const facts *f) {
     text_addf(&t, "study %s, variant %s%s%s\n", r->study, r->variant && *r->variant ? r->variant : "(base model)",
               r->prompt_id ? ", prompt " : "", r->prompt_id ? r->prompt_id : "");
   text_addf(&t, "spec %s\n", r->spec_json);
-  for (int64_t i = 0; i < f->up.n; i++)
-    if (f->up.at[i].depth)
-      text_addf(&t, "%*sfrom %s: %s %.12s\n", 2 * (f->up.at[i].depth - 1), "",
-                f->up.at[i].role ? f->up.at[i].role : "", stage_name(f->up.at[i].stage), f->up.at[i].key);
+  add_inputs(f, &t);
   for (int64_t i = 0; i < f->artifacts.n; i++) {
     TRY(object_path(s, &c->err, f->artifacts.at[i].sha256, path));
     text_addf(&t, "made %s: %s (%lld bytes)\n", f->artifacts.at[i].role, path, (long long)f->artifacts.at[i].bytes);

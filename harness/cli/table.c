@@ -182,12 +182,12 @@ const cli_verb verb_table = {
     .usage = "STUDY [NAME=VALUE]...",
     .about =
         "Rows are variants, columns metrics: means, paired differences to the reference variant with 95 % clustered\n"
-        "bootstrap intervals, declared contrasts with Holm's correction. Missing, undefined, excluded and retried\n"
-        "clips are footnotes. CSV and JSON have every digit. --rows, --cols and --split choose other keys: variant,\n"
-        "metric, prompt, category, train_seed, sample_seed, or a setting that varies. Showing less makes no family "
-        "of\n"
-        "tests smaller. Beside -o FILE lies FILE.cells.json, with which `show --cell FILE:ROW,COLUMN` finds the "
-        "clips.",
+        "bootstrap intervals, declared contrasts with Holm's correction, scores of sets beside their nulls. "
+        "Missing,\n"
+        "undefined, excluded and retried clips are footnotes. CSV and JSON have every digit.\n"
+        "--rows, --cols and --split choose other keys: variant, metric, prompt, category, train_seed, sample_seed,\n"
+        "or a setting that varies. Showing less makes no family of tests smaller. Beside -o FILE lies\n"
+        "FILE.cells.json, with which `show --cell FILE:ROW,COLUMN` finds the clips behind a number.",
     .examples =
         "tandem table ablation\n"
         "tandem table ablation -o table.tex --rows 'variant@(ours=Ours batch)' --cols 'metric@(true_iou_gain)'\n"

@@ -22,32 +22,37 @@ typedef struct scores {
 
 typedef int scores_use(err *e, scores *s, void *user);
 
-static int fill(err *e, scores *s) {
-  const table_input *in = s->in;
-  int rc = OK;
-  TRY(table_build(e, in, &s->t));
-  s->y = (tally){.in = in, .t = s->t};
-  TRY(tally_fill(&s->y, e));
-  int64_t n = in->stats.bootstrap.replicates > s->y.g.size ? in->stats.bootstrap.replicates : s->y.g.size;
-  TRY(mem_new(e, 2 * s->y.g.size, 1, "masks", &s->mask));
-  TRY(mem_new(e, n, sizeof *s->room, "replicates", &s->room));
-out:
-  return rc;
-}
+typedef struct scores_call {
+  const figure_source *from;
+  scores_use *use;
+  void *user;
+} scores_call;
 
-static int with_scores(err *e, const figure_source *from, scores_use *use, void *user) {
-  study_source source = {0};
-  scores s = {.from = from, .in = &source.in};
+static int with_input(err *e, const table_input *in, const scores_call *call) {
+  scores s = {.from = call->from, .in = in};
   int rc = OK;
-  TRY(study_source_open(e, from->store, from->study, from->stats, &source));
-  TRY(fill(e, &s));
-  TRY(use(e, &s, user));
+  TRY(table_build(e, in, &s.t));
+  s.y = (tally){.in = in, .t = s.t};
+  TRY(tally_fill(&s.y, e));
+  int64_t n = in->stats.bootstrap.replicates > s.y.g.size ? in->stats.bootstrap.replicates : s.y.g.size;
+  TRY(mem_new(e, 2 * s.y.g.size, 1, "masks", &s.mask));
+  TRY(mem_new(e, n, sizeof *s.room, "replicates", &s.room));
+  TRY(call->use(e, &s, call->user));
 out:
   tally_free(&s.y);
   table_free(s.t);
   free(s.mask);
   free(s.room);
-  study_source_close(&source);
+  return rc;
+}
+
+static int with_scores(err *e, const figure_source *from, scores_use *use, void *user) {
+  scores_call call = {from, use, user};
+  study_source src;
+  int rc = study_source_open(e, from->store, from->study, from->stats, &src);
+  if (rc != OK) return rc;
+  rc = with_input(e, &src.in, &call);
+  study_source_close(&src);
   return rc;
 }
 
@@ -265,8 +270,8 @@ static int draw_paired(err *e, scores *s, void *user) {
   const table_column *c = &s->t->columns[call->metric];
   text alt = {0}, title = {0}, label = {0};
   int rc = OK;
-  if (s->in->reference < 0) FAIL(e, E_ARG, "the study has no reference variant to pair with");
-  const char *reference = s->t->rows[s->in->reference].name;
+  if (!s->t->reference) FAIL(e, E_ARG, "the study has no reference variant to pair with");
+  const char *reference = s->t->reference;
   text_addf(&title, "%s, difference to %s", c->id, reference);
   TRY(text_ok(&title, e));
   TRY(name_figure(e, f, s->t, title.p));

@@ -57,7 +57,7 @@ typedef struct share {
   table_excluded *excluded;
   store_cell_row *missing;
   store_fact *retried;
-  store_score *scores; /* merged groups only */
+  store_score *scores;
   const char *row[1];
 } share;
 
@@ -83,7 +83,8 @@ static int belongs(const work *w, const place *at, source_point p) {
 static int take_clips(const work *w, err *e, const place *at, share *b, table_input *in) {
   const table_input *all = w->s->in;
   int rc = OK;
-  in->n_points = in->n_excluded = in->n_missing = in->n_retried = 0;
+  in->n_points = in->n_excluded = in->n_missing = in->n_retried = in->n_scores = 0;
+  TRY(mem_new(e, all->n_scores, sizeof *b->scores, "scores", &b->scores));
   TRY(mem_new(e, w->n_points, sizeof *b->points, "points", &b->points));
   TRY(mem_new(e, w->n_excluded, sizeof *b->excluded, "points", &b->excluded));
   TRY(mem_new(e, all->n_missing, sizeof *b->missing, "cells", &b->missing));
@@ -101,7 +102,10 @@ static int take_clips(const work *w, err *e, const place *at, share *b, table_in
       b->missing[in->n_missing++] = *c;
   }
   for (int64_t i = 0; i < all->n_retried; i++)
-    if (belongs(w, at, w->retried[i])) b->retried[in->n_retried++] = all->retried[i];
+    if (w->retried[i].row >= 0 && in_group(w, at, &w->retried[i])) b->retried[in->n_retried++] = all->retried[i];
+  for (int64_t i = 0; i < all->n_scores; i++)
+    if (w->scored[i].row >= 0 && in_group(w, at, &w->scored[i])) b->scores[in->n_scores++] = all->scores[i];
+  in->scores = b->scores;
   in->points = b->points, in->excluded = b->excluded, in->missing = b->missing, in->retried = b->retried;
 out:
   return rc;
@@ -122,8 +126,7 @@ static int merge(const work *w, err *e, share *b, table_input *in) {
   const table_input *all = w->s->in;
   int64_t *seeds = NULL, n_seeds = 0;
   int rc = OK;
-  TRY(mem_new(e, all->n_scores, sizeof *b->scores, "scores", &b->scores));
-  TRY(mem_new(e, in->n_points + all->n_scores + 1, sizeof *seeds, "seeds", &seeds));
+  TRY(mem_new(e, in->n_points + in->n_scores + 1, sizeof *seeds, "seeds", &seeds));
   for (int64_t i = 0; i < in->n_points; i++) {
     b->points[i].sample_seed = b->points[i].row * MERGE + seed_index(seeds, &n_seeds, b->points[i].sample_seed);
     b->points[i].row = 0;
@@ -131,19 +134,13 @@ static int merge(const work *w, err *e, share *b, table_input *in) {
   for (int64_t i = 0; i < in->n_excluded; i++) b->excluded[i].row = 0;
   for (int64_t i = 0; i < in->n_missing; i++) b->missing[i].variant = b->row[0];
   for (int64_t i = 0; i < in->n_retried; i++) b->retried[i].text = b->row[0];
-  in->n_scores = 0;
-  for (int64_t i = 0; i < all->n_scores; i++) {
-    store_score *sc = &b->scores[in->n_scores];
-    int64_t row = row_named(all, all->scores[i].variant);
-    if (row < 0) continue;
-    *sc = all->scores[i];
+  for (int64_t i = 0; i < in->n_scores; i++) {
+    store_score *sc = &b->scores[i];
+    sc->sample_seed = row_named(all, sc->variant) * MERGE + seed_index(seeds, &n_seeds, sc->sample_seed);
     sc->variant = b->row[0];
-    sc->sample_seed = row * MERGE + seed_index(seeds, &n_seeds, sc->sample_seed);
-    in->n_scores++;
   }
-  in->scores = b->scores;
   in->rows = b->row, in->n_rows = 1;
-  in->reference = -1, in->n_contrasts = 0;
+  in->reference = -1, in->n_contrasts = 0, in->n_set_wishes = 0;
 out:
   free(seeds);
   return rc;
@@ -274,17 +271,23 @@ out:
   return rc;
 }
 
-static int find_retried(work *w, err *e) {
+/* Of each score and each retried cell: the clip, unless the filter takes it away. */
+static int find_clips(work *w, err *e) {
   const table_input *in = w->s->in;
-  int rc = mem_new(e, in->n_retried, sizeof *w->retried, "points", &w->retried);
-  for (int64_t i = 0; rc == OK && i < in->n_retried; i++) {
-    w->retried[i].row = -1;
-    for (int64_t k = 0; k < in->n_scores && w->retried[i].row < 0; k++) {
-      const store_score *sc = &in->scores[k];
-      if (sc->key && strcmp(sc->key, in->retried[i].name) == 0)
-        w->retried[i] = (source_point){row_named(in, sc->variant), sc->prompt_id, sc->train_seed, sc->sample_seed};
-    }
+  int rc = OK;
+  TRY(mem_new(e, in->n_scores, sizeof *w->scored, "points", &w->scored));
+  TRY(mem_new(e, in->n_retried, sizeof *w->retried, "points", &w->retried));
+  for (int64_t i = 0; i < in->n_retried; i++) w->retried[i].row = -1;
+  for (int64_t i = 0; i < in->n_scores; i++) {
+    const store_score *sc = &in->scores[i];
+    source_point p = {row_named(in, sc->variant), sc->prompt_id, sc->train_seed, sc->sample_seed};
+    if (p.row >= 0 && !filtered(w, &p)) p.row = -1;
+    w->scored[i] = p;
+    if (i && sc->key && in->scores[i - 1].key && strcmp(sc->key, in->scores[i - 1].key) == 0) continue;
+    for (int64_t k = 0; k < in->n_retried; k++)
+      if (sc->key && strcmp(sc->key, in->retried[k].name) == 0) w->retried[k] = p;
   }
+out:
   return rc;
 }
 
@@ -317,6 +320,7 @@ static void free_work(work *w) {
   free(w->groups);
   free(w->points);
   free(w->excluded);
+  free(w->scored);
   free(w->retried);
   free(w->rows_shown);
   free(w->metrics_shown);
@@ -328,7 +332,7 @@ int tables_project(err *e, const table_source *s, const projection *p, tables *o
   int rc = OK;
   *out = (tables){0};
   TRY(filter_points(&w, e));
-  TRY(find_retried(&w, e));
+  TRY(find_clips(&w, e));
   TRY(find_shown(&w, e));
   for (int i = 0; i >= 0;) { /* an odometer over the values of split, the last key fastest */
     table *t = NULL;

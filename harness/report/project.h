@@ -27,7 +27,7 @@ typedef struct work {
   int64_t n_points;
   table_excluded *excluded;
   int64_t n_excluded;
-  source_point *retried; /* [in->n_retried] whose clips they are; row -1: not known */
+  source_point *scored, *retried; /* [in->n_scores], [in->n_retried]: whose they are; row -1: of none that is shown */
   unsigned char *rows_shown, *metrics_shown;
   int merged; /* variants are no key: each group is one row */
   group *groups;

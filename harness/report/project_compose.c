@@ -368,6 +368,37 @@ out:
   return rc;
 }
 
+static int copy_head(err *e, const table_set_head *from, table *t) {
+  table_set_head *h = &t->set_heads[t->n_set_heads++];
+  int rc = OK;
+  *h = (table_set_head){.version = from->version, .direction = from->direction, .decimals = from->decimals};
+  TRY(mem_strdup(e, from->id, &h->id));
+  TRY(mem_strdup(e, from->against, &h->against));
+  TRY(mem_strdup(e, from->unit, &h->unit));
+out:
+  return rc;
+}
+
+/* Scores of sets are about all clips of a variant: shown only where rows are variants, and nothing is left out. */
+static int copy_sets(composing *c, err *e) {
+  const projection *p = c->w->p;
+  int rc = OK;
+  if (c->w->merged || c->n_used != 1 || p->rows.n != 1 || p->columns.n != 1 || p->filter) return OK;
+  const table *from = c->w->groups[c->used[0]].t;
+  TRY(mem_new(e, from->n_set_heads, sizeof *c->t->set_heads, "scores of sets", &c->t->set_heads));
+  for (int64_t i = 0; i < from->n_set_heads; i++) TRY(copy_head(e, &from->set_heads[i], c->t));
+  for (int64_t i = 0; i < from->n_sets; i++) {
+    table_set x = from->sets[i];
+    x.row = row_named(c->t, from->rows[x.row].name);
+    if (x.row < 0) continue;
+    TRY(mem_grow(e, &c->t->sets, &c->t->sets_cap, c->t->n_sets + 1, sizeof x, "scores of sets"));
+    TRY(mem_strdup(e, from->sets[i].why, &x.why));
+    c->t->sets[c->t->n_sets++] = x;
+  }
+out:
+  return rc;
+}
+
 /* Label of the reference variant, wherever it stands. */
 static int name_reference(composing *c, err *e) {
   const table *from = c->w->groups[c->used[0]].t;
@@ -417,6 +448,7 @@ static int fill(composing *c, err *e, const place *part) {
   }
   TRY(name_reference(c, e));
   TRY(copy_contrasts(c, e));
+  TRY(copy_sets(c, e));
   TRY(remark_constants(c, e, part));
   TRY(copy_remarks(c, e));
 out:

@@ -72,6 +72,10 @@ const char *render_state(table_state s) {
   return name[s];
 }
 
+const char *render_arrow(metric_direction d) {
+  return d == METRIC_UP ? "\xe2\x86\x91" : d == METRIC_DOWN ? "\xe2\x86\x93" : "";
+}
+
 void render_p(double p, char out[32]) {
   if (isnan(p)) {
     snprintf(out, 32, "n/a");
@@ -80,6 +84,53 @@ void render_p(double p, char out[32]) {
   } else {
     snprintf(out, 32, "%.2g", p);
   }
+}
+
+void render_set_n(const table_set *s, char out[112]) {
+  const int64_t n[2] = {s->n, s->n_against}, undefined[2] = {s->undefined, s->undefined_against};
+  int at = 0;
+  out[0] = 0;
+  for (int i = 0; i < 2 && s->state != TABLE_MISSING; i++) {
+    at += snprintf(out + at, (size_t)(112 - at), "%s%lld", i ? ", " : "", (long long)n[i]);
+    if (undefined[i]) at += snprintf(out + at, (size_t)(112 - at), " of %lld", (long long)(n[i] + undefined[i]));
+  }
+}
+
+void render_set_value(const table *t, const table_set *s, char out[32]) {
+  if (s->state == TABLE_VALUE)
+    render_number(s->value, t->set_heads[s->head].decimals, 0, out);
+  else
+    snprintf(out, 32, s->state == TABLE_UNDEFINED ? "n/a" : "\xe2\x80\x94");
+}
+
+void render_set_null(const table *t, const table_set *s, char out[112]) {
+  char mean[32], lo[32], hi[32];
+  int decimals = t->set_heads[s->head].decimals;
+  out[0] = 0;
+  if (s->null == NULL_NONE) return;
+  render_number(s->null_mean, decimals, 0, mean);
+  render_number(s->null_lo, decimals, 0, lo);
+  render_number(s->null_hi, decimals, 0, hi);
+  snprintf(out, 112, "%s [%s, %s]", mean, lo, hi);
+}
+
+const char *render_null(table_null n) {
+  static const char *const word[] = {"", "within", "above", "below"};
+  return word[n];
+}
+
+void render_set_row(const table *t, int64_t i, char out[400]) {
+  const table_set *s = &t->sets[i];
+  int64_t lines = 0;
+  for (int64_t k = 0; k < t->n_sets; k++) lines += t->sets[k].head == s->head && t->sets[k].row == s->row;
+  int n = snprintf(out, 400, "%.300s", t->rows[s->row].label);
+  if (lines > 1) snprintf(out + n, (size_t)(400 - n), ", seed %lld", (long long)s->train_seed);
+}
+
+const char *render_set_note(void) {
+  return "the null is what the same clips give when it is forgotten which set they came from (mean and 95 % range); "
+         "only "
+         "a value above it shows a difference, however large it is";
 }
 
 int render_has(const table *t, int second) {
@@ -146,7 +197,7 @@ static const struct {
 int table_render(err *e, table *const *t, int64_t n, table_format f, const table_style *style, text *out) {
   int rc = OK;
   if ((unsigned)f >= TABLE_FORMATS) return err_set(e, E_ARG, "unknown table format %d", (int)f);
-  if (f == TABLE_CSV) render_csv_head(out);
+  if (f == TABLE_CSV) render_csv_head(out, t[0]);
   render_document(out, t[0], f, style->standalone, 0);
   if (n > 1) text_add(out, joints[f].before);
   for (int64_t i = 0; i < n; i++) {

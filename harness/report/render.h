@@ -7,7 +7,7 @@
 /* Appends one format. */
 typedef int table_renderer(err *e, const table *t, const table_style *style, text *out);
 table_renderer render_terminal, render_markdown, render_csv, render_json, render_latex, render_html;
-void render_csv_head(text *out);
+void render_csv_head(text *out, const table *t);
 /* What stands before (behind = 0) and behind all tables: style and script of HTML, and for a standalone document its
  * frame. */
 void render_document(text *out, const table *t, table_format f, int standalone, int behind);
@@ -33,6 +33,7 @@ void render_cell_difference(const table *t, int64_t r, int64_t c, char out[112])
 /* n as train seeds x prompts x sample seeds, with what is scored when that is less: "1x8x2, 13 of 16". */
 void render_n(const table_row *r, char out[112]);
 const char *render_state(table_state s);
+const char *render_arrow(metric_direction d); /* UTF-8, or "" */
 /* p-value, two digits. */
 void render_p(double p, char out[32]);
 /* Is any cell marked as best (second = 0) or second? */
@@ -41,5 +42,16 @@ int render_has(const table *t, int second);
 int render_starts_group(const table *t, int64_t r);
 /* Do all rows have the same n? */
 int render_same_n(const table *t);
+/* Clips of a score of sets and of its reference, with those there are when some have no features: "14 of 16, 16". */
+void render_set_n(const table_set *s, char out[112]);
+/* Value, and "mean [lo, hi]" of the null, of a score of sets; "" where there is none. */
+void render_set_value(const table *t, const table_set *s, char out[32]);
+void render_set_null(const table *t, const table_set *s, char out[112]);
+/* "within", "above", "below"; "" without a null. */
+const char *render_null(table_null n);
+/* Variant of a line, with its train seed where the variant has several lines of this score. */
+void render_set_row(const table *t, int64_t i, char out[400]);
+/* How to read scores of sets: one sentence under them. */
+const char *render_set_note(void);
 
 #endif

@@ -42,6 +42,56 @@ static void difference(text *out, const table_difference *d) {
   number(out, d->p_holm);
 }
 
+/* Scores of sets have columns of their own at the end, which are there when the study has such scores. */
+static void set_columns(text *out, const table_set *s, const char *against) {
+  if (!s) {
+    text_add(out, ",,,,,,,,");
+    return;
+  }
+  field(out, against);
+  if (s->train_seed != SEED_NONE) text_addf(out, "%lld", (long long)s->train_seed);
+  text_add(out, ",");
+  count(out, s->n_against);
+  count(out, s->undefined_against);
+  number(out, s->null_mean);
+  number(out, s->null_lo);
+  number(out, s->null_hi);
+  count(out, s->permutations);
+}
+
+static void csv_identity(text *out, const table *t, const char *variant_name) {
+  field(out, t->study);
+  field(out, t->spec_sha256);
+  field(out, t->reference ? t->reference : "");
+  field(out, variant_name);
+}
+
+static void csv_set(text *out, const table *t, const table_set *s) {
+  const table_set_head *h = &t->set_heads[s->head];
+  csv_identity(out, t, t->rows[s->row].name);
+  field(out, h->id);
+  count(out, h->version);
+  field(out, metric_direction_name(h->direction));
+  field(out, h->unit);
+  text_add(out, "0,");
+  field(out, render_state(s->state));
+  number(out, s->value);
+  text_add(out, ",,,"); /* a set is not a grid of seeds and prompts */
+  if (s->state == TABLE_MISSING)
+    text_add(out, ",,,,");
+  else
+    text_addf(out, "%lld,%lld,%lld,%lld,", (long long)(s->n + s->undefined), (long long)(s->n + s->undefined),
+              (long long)s->n, (long long)s->undefined);
+  text_add(out, ",,,,");
+  number(out, s->p);
+  text_add(out, ",,,");
+  field(out, s->why);
+  text_add(out, "0,,,"); /* neither second nor in a group */
+  set_columns(out, s, h->against);
+  out->n--; /* the comma behind the last field */
+  text_add(out, "\r\n");
+}
+
 static void put_all_notes(const table *t, const table_row *row, const table_cell *cell, text *all) {
   for (int i = 0; i < row->n_notes + cell->n_notes; i++) {
     int note = i < row->n_notes ? row->note[i] : cell->note[i - row->n_notes];
@@ -50,10 +100,14 @@ static void put_all_notes(const table *t, const table_row *row, const table_cell
   text_add(all, "");
 }
 
-void render_csv_head(text *out) {
+void render_csv_head(text *out, const table *t) {
   text_add(out, "study,spec_sha256,reference,variant,metric,version,direction,unit,primary,state,mean,trains,prompts,"
                 "samples,planned,scored,defined,undefined,diff,lo,hi,pairs,p,p_holm,best,retried,notes,second,"
-                "row_group,column_group\r\n");
+                "row_group,column_group");
+  text_addf(out, "%s\r\n",
+            t->n_set_heads ? ",against,train_seed,n_against,undefined_against,null_mean,null_lo,"
+                             "null_hi,permutations"
+                           : "");
 }
 
 /* "PART, GROUP" */
@@ -76,10 +130,7 @@ int render_csv(err *e, const table *t, const table_style *style, text *out) {
     const table_column *col = &t->columns[i % t->n_columns];
     const table_cell *cell = &t->cells[i];
     text notes = {0};
-    field(out, t->study);
-    field(out, t->spec_sha256);
-    field(out, t->reference ? t->reference : "");
-    field(out, col->variant ? col->variant : row->name);
+    csv_identity(out, t, col->variant ? col->variant : row->name);
     field(out, col->id);
     count(out, col->version);
     field(out, metric_direction_name(col->direction));
@@ -105,9 +156,11 @@ int render_csv(err *e, const table *t, const table_style *style, text *out) {
     count(out, cell->second);
     TRY(put_group(e, out, t->part, col->variant ? row->label : row->over));
     field(out, col->over && !col->variant ? col->over : "");
+    if (t->n_set_heads) set_columns(out, NULL, NULL);
     out->n--; /* the comma behind the last field */
     text_add(out, "\r\n");
   }
+  for (int64_t i = 0; i < t->n_sets; i++) csv_set(out, t, &t->sets[i]);
 out:
   return rc;
 }
@@ -242,6 +295,41 @@ static void json_contrasts(text *out, const table *t) {
   text_addf(out, "%s],\n", t->n_contrasts ? "\n  " : "");
 }
 
+static void json_sets(text *out, const table *t) {
+  text_add(out, "  \"sets\": [");
+  for (int64_t i = 0; i < t->n_sets; i++) {
+    const table_set *s = &t->sets[i];
+    const table_set_head *h = &t->set_heads[s->head];
+    text_add(out, i ? ",\n    {" : "\n    {");
+    member(out, "metric", h->id, 1);
+    member_count(out, "version", h->version);
+    member(out, "direction", metric_direction_name(h->direction), 0);
+    member(out, "unit", h->unit, 0);
+    member(out, "against", h->against, 0);
+    member(out, "variant", t->rows[s->row].name, 0);
+    key(out, "train_seed", 0);
+    if (s->train_seed == SEED_NONE)
+      text_add(out, "null");
+    else
+      text_addf(out, "%lld", (long long)s->train_seed);
+    member(out, "state", render_state(s->state), 0);
+    member(out, "why", s->why, 0);
+    member_number(out, "value", s->value);
+    member_count(out, "n", s->n);
+    member_count(out, "n_against", s->n_against);
+    member_count(out, "undefined", s->undefined);
+    member_count(out, "undefined_against", s->undefined_against);
+    member_number(out, "p", s->p);
+    member_number(out, "null_mean", s->null_mean);
+    member_number(out, "null_lo", s->null_lo);
+    member_number(out, "null_hi", s->null_hi);
+    member_count(out, "permutations", s->permutations);
+    member(out, "null", render_null(s->null), 0);
+    text_add(out, "}");
+  }
+  text_addf(out, "%s],\n", t->n_sets ? "\n  " : "");
+}
+
 int render_json(err *e, const table *t, const table_style *style, text *out) {
   char letter[8];
   (void)e;
@@ -267,6 +355,7 @@ int render_json(err *e, const table *t, const table_style *style, text *out) {
   }
   text_add(out, "\n  ],\n");
   json_contrasts(out, t);
+  json_sets(out, t);
   text_add(out, "  \"notes\": {");
   for (int64_t i = 0; i < t->n_notes; i++) {
     render_letter((int)i, letter);

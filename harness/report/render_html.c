@@ -116,6 +116,37 @@ static void put_contrasts(text *out, const table *t) {
   text_add(out, "</tbody>\n</table>\n");
 }
 
+static void put_sets(text *out, const table *t) {
+  char s[400];
+  if (!t->n_sets) return;
+  text_add(out, "<table>\n<thead>\n<tr><th scope=\"col\">score of sets</th><th scope=\"col\">variant</th>"
+                "<th scope=\"col\">n, against</th><th scope=\"col\">value</th><th scope=\"col\">null (95 %)</th>"
+                "<th scope=\"col\">value is</th><th scope=\"col\">p</th></tr>\n</thead>\n<tbody>\n");
+  for (int64_t i = 0; i < t->n_sets; i++) {
+    const table_set *x = &t->sets[i];
+    const table_set_head *h = &t->set_heads[x->head];
+    text_add(out, "<tr><th scope=\"row\">");
+    text_add_html(out, h->id);
+    text_addf(out, "%s%s against ", h->direction == METRIC_NONE ? "" : " ", render_arrow(h->direction));
+    text_add_html(out, h->against);
+    text_add(out, "</th><td>");
+    render_set_row(t, i, s);
+    text_add_html(out, s);
+    render_set_n(x, s);
+    text_addf(out, "</td><td>%s</td><td>", s);
+    render_set_value(t, x, s);
+    text_addf(out, "%s</td><td>", s);
+    render_set_null(t, x, s);
+    text_addf(out, "%s</td><td>", s);
+    text_add_html(out, x->state == TABLE_VALUE ? render_null(x->null) : x->why);
+    text_add(out, "</td><td>");
+    render_p(x->p, s);
+    if (x->null != NULL_NONE) text_add_html(out, s);
+    text_add(out, "</td></tr>\n");
+  }
+  text_add(out, "</tbody>\n</table>\n");
+}
+
 static void put_note(text *out, const char *mark, const char *s) {
   text_addf(out, "<li>%s", mark);
   text_add_html(out, s);
@@ -140,6 +171,7 @@ static void put_notes(text *out, const table *t) {
     snprintf(mark, sizeof mark, "<sup>%s</sup> ", letter);
     put_note(out, mark, t->notes[i]);
   }
+  if (t->n_sets) put_note(out, "scores of sets: ", render_set_note());
   for (int64_t i = 0; i < t->n_remarks; i++) put_note(out, "", t->remarks[i]);
   for (int64_t i = 0; i < t->n_builds; i++) put_note(out, "build ", t->builds[i]);
   text_add(out, "</ul>\n");
@@ -161,6 +193,7 @@ int render_html(err *e, const table *t, const table_style *style, text *out) {
   for (int64_t r = 0; r < t->n_rows; r++) put_row(out, t, r);
   text_add(out, "</tbody>\n</table>\n</div>\n");
   put_contrasts(out, t);
+  put_sets(out, t);
   put_notes(out, t);
   text_add(out, "</figure>\n");
   return OK;

@@ -252,6 +252,31 @@ static void put_contrasts(const page *p) {
   }
 }
 
+static void put_sets(const page *p) {
+  const table *t = p->t;
+  char s[1200], row[400], value[32], null[112], pv[32];
+  for (int64_t i = 0; i < t->n_sets; i++) {
+    const table_set *x = &t->sets[i];
+    const table_set_head *h = &t->set_heads[x->head];
+    render_set_row(t, i, row);
+    render_set_value(t, x, value);
+    render_set_null(t, x, null);
+    render_p(x->p, pv);
+    snprintf(s, sizeof s, "Score of sets, %.250s%s%s against %.250s: %.300s ", h->id,
+             h->direction == METRIC_NONE ? "" : " ", render_arrow(h->direction), h->against, row);
+    text_add(p->out, "    ");
+    text_add_latex(p->out, s);
+    text_add_latex(p->out, value);
+    if (x->null == NULL_NONE)
+      snprintf(s, sizeof s, "%s%.300s", x->why[0] ? ", " : "", x->why);
+    else
+      snprintf(s, sizeof s, ", null %s (%s it), p %s", null, render_null(x->null), pv);
+    text_add_latex(p->out, s);
+    text_add(p->out, "\\par\n");
+  }
+  if (t->n_sets) put_note(p->out, "Scores of sets: ", render_set_note());
+}
+
 static void put_notes(const page *p) {
   const table *t = p->t;
   char letter[8], mark[48];
@@ -270,6 +295,7 @@ static void put_notes(const page *p) {
     put_note(p->out, mark, t->notes[i]);
   }
   put_contrasts(p);
+  put_sets(p);
   for (int64_t i = 0; i < t->n_remarks; i++) put_note(p->out, "", t->remarks[i]);
   text_add(p->out, "  \\end{minipage}\n");
 }

@@ -82,11 +82,46 @@ static void put_contrasts(text *out, const table *t) {
   }
 }
 
+static void put_sets(text *out, const table *t) {
+  char s[400];
+  if (!t->n_sets) return;
+  text_add(out, "\n| score of sets | variant | n, against | value | null (95 %) | value is | p |\n"
+                "| --- | --- | --- | --- | --- | --- | --- |\n");
+  for (int64_t i = 0; i < t->n_sets; i++) {
+    const table_set *x = &t->sets[i];
+    const table_set_head *h = &t->set_heads[x->head];
+    text_add(out, "| ");
+    put(out, h->id);
+    text_addf(out, "%s%s", h->direction == METRIC_NONE ? "" : " ", render_arrow(h->direction));
+    if (h->unit[0]) {
+      text_add(out, " (");
+      put(out, h->unit);
+      text_add(out, ")");
+    }
+    text_add(out, " against ");
+    put(out, h->against);
+    text_add(out, " | ");
+    render_set_row(t, i, s);
+    put(out, s);
+    render_set_n(x, s);
+    text_addf(out, " | %s | ", s);
+    render_set_value(t, x, s);
+    text_addf(out, "%s | ", s);
+    render_set_null(t, x, s);
+    put(out, s);
+    text_add(out, " | ");
+    put(out, x->state == TABLE_VALUE ? render_null(x->null) : x->why);
+    render_p(x->p, s);
+    text_addf(out, " | %s |\n", x->null == NULL_NONE ? "" : s);
+  }
+}
+
 static void put_notes(text *out, const table *t) {
   char letter[8];
   text_add(out, "\n");
   if (render_has(t, 0)) text_add(out, "- **bold**: " RENDER_BEST "\n");
   if (render_has(t, 1)) text_add(out, "- <u>underlined</u>: " RENDER_SECOND "\n");
+  if (t->n_sets) text_addf(out, "- scores of sets: %s\n", render_set_note());
   for (int64_t i = 0; i < t->n_notes; i++) {
     render_letter((int)i, letter);
     text_addf(out, "- <sup>%s</sup> ", letter);
@@ -146,6 +181,7 @@ int render_markdown(err *e, const table *t, const table_style *style, text *out)
   text_add(out, "\n");
   for (int64_t r = 0; r < t->n_rows; r++) put_row(out, t, r);
   put_contrasts(out, t);
+  put_sets(out, t);
   put_notes(out, t);
   return OK;
 }

@@ -230,6 +230,76 @@ static int seen_before(const table *t, int64_t c) {
   return 0;
 }
 
+static void set_head(const table *t, int64_t h, char out[1000]) {
+  const table_set_head *x = &t->set_heads[h];
+  snprintf(out, 1000, "%.250s%s%s%s%.60s%s against %.250s", x->id, x->direction == METRIC_NONE ? "" : " ",
+           render_arrow(x->direction), x->unit[0] ? " (" : "", x->unit, x->unit[0] ? ")" : "", x->against);
+}
+
+enum { SET_ROW, SET_N, SET_VALUE, SET_NULL, SET_WHERE, SET_P, SET_COLUMNS };
+
+/* Line i, or with -1 the heads. */
+static void set_fields(const table *t, int64_t i, char field[SET_COLUMNS][400]) {
+  static const char *const heads[SET_COLUMNS] = {"variant", "n, against", "value", "null [95 %]", "value is", "p"};
+  if (i < 0) {
+    for (int k = 0; k < SET_COLUMNS; k++) snprintf(field[k], 400, "%s", heads[k]);
+    return;
+  }
+  const table_set *s = &t->sets[i];
+  render_set_row(t, i, field[SET_ROW]);
+  render_set_n(s, field[SET_N]);
+  render_set_value(t, s, field[SET_VALUE]);
+  snprintf(field[SET_NULL], 400, "%.300s", s->why); /* a line without a value has no null either */
+  if (s->null != NULL_NONE) render_set_null(t, s, field[SET_NULL]);
+  snprintf(field[SET_WHERE], 400, "%s", render_null(s->null));
+  field[SET_P][0] = 0;
+  if (s->null != NULL_NONE) render_p(s->p, field[SET_P]);
+}
+
+static void put_set_line(const page *p, int64_t i, const int *width) {
+  char field[SET_COLUMNS][400];
+  set_fields(p->t, i, field);
+  if (i < 0) style_on(p, "2");
+  text_add(p->out, "  ");
+  for (int k = 0; k < SET_COLUMNS; k++) {
+    if (k) text_addf(p->out, "%*s", GAP, "");
+    text_add_cell(p->out, field[k], width[k], k == SET_VALUE);
+  }
+  if (i < 0) style_on(p, "0");
+  end_line(p->out);
+}
+
+/* What is left of the page goes to the names. */
+static void set_widths(const page *p, int *width) {
+  char field[SET_COLUMNS][400];
+  int rest = 2;
+  for (int k = 0; k < SET_COLUMNS; k++) width[k] = 0;
+  for (int64_t i = -1; i < p->t->n_sets; i++) {
+    set_fields(p->t, i, field);
+    for (int k = 0; k < SET_COLUMNS; k++) width[k] = larger(width[k], text_width(field[k]));
+  }
+  for (int k = 1; k < SET_COLUMNS; k++) rest += GAP + width[k];
+  if (p->style->width && width[SET_ROW] > p->style->width - rest) width[SET_ROW] = larger(p->style->width - rest, 8);
+}
+
+static void put_sets(const page *p) {
+  const table *t = p->t;
+  char s[1000];
+  int width[SET_COLUMNS];
+  if (!t->n_sets) return;
+  text_add(p->out, "\n");
+  put_note(p, "scores of sets", "(all clips of a variant against all of a reference)");
+  set_widths(p, width);
+  for (int64_t h = 0; h < t->n_set_heads; h++) {
+    set_head(t, h, s);
+    text_add(p->out, h ? "\n" : "");
+    put_note(p, "", s);
+    put_set_line(p, -1, width);
+    for (int64_t i = 0; i < t->n_sets; i++)
+      if (t->sets[i].head == h) put_set_line(p, i, width);
+  }
+}
+
 static void put_notes(const page *p) {
   const table *t = p->t;
   char s[1024], letter[8], mark[16];
@@ -242,6 +312,7 @@ static void put_notes(const page *p) {
   put_note(p, "n:", "train seeds x prompts x sample seeds");
   if (render_has(t, 0)) put_note(p, "*", RENDER_BEST);
   if (render_has(t, 1)) put_note(p, "+", RENDER_SECOND);
+  if (t->n_sets) put_note(p, "scores of sets:", render_set_note());
   for (int64_t i = 0; i < t->n_notes; i++) {
     render_letter((int)i, letter);
     snprintf(mark, sizeof mark, "[%s]", letter);
@@ -267,6 +338,7 @@ int render_terminal(err *e, const table *t, const table_style *style, text *out)
   text_add(out, "\n");
   put_bands(&p);
   put_contrasts(&p);
+  put_sets(&p);
   put_notes(&p);
   free(p.column);
   return OK;

@@ -13,6 +13,8 @@ typedef struct study_lists {
   table_point *points;
   table_excluded *excluded;
   table_wish *contrasts;
+  table_set_wish *set_wishes;
+  store_sets sets;
   store_scores scores;
   store_cells missing;
   store_facts retried, builds;
@@ -29,6 +31,7 @@ static int from_study(err *e, const study *st, study_lists *b, table_input *in) 
   TRY(mem_new(e, st->n_points, sizeof *b->points, "points", &b->points));
   TRY(mem_new(e, st->n_excluded, sizeof *b->excluded, "points", &b->excluded));
   TRY(mem_new(e, st->n_contrasts, sizeof *b->contrasts, "contrasts", &b->contrasts));
+  TRY(mem_new(e, st->n_sets, sizeof *b->set_wishes, "scores of sets", &b->set_wishes));
   for (int i = 0; i < st->n_rows; i++) b->rows[i] = st->rows[i].name;
   for (int i = 0; i < st->n_metrics; i++) {
     const study_metric *m = &st->metrics[i];
@@ -45,11 +48,17 @@ static int from_study(err *e, const study *st, study_lists *b, table_input *in) 
   }
   for (int i = 0; i < st->n_contrasts; i++)
     b->contrasts[i] = (table_wish){st->contrasts[i].metric, st->contrasts[i].row, st->contrasts[i].against};
+  for (int i = 0; i < st->n_sets; i++) {
+    const study_set *x = &st->sets[i];
+    const set_metric *m = x->request.metric;
+    b->set_wishes[i] = (table_set_wish){x->id, x->against, m->unit, m->version, m->direction};
+  }
   in->rows = b->rows, in->n_rows = st->n_rows;
   in->metrics = b->metrics, in->n_metrics = st->n_metrics;
   in->points = b->points, in->n_points = st->n_points;
   in->excluded = b->excluded, in->n_excluded = st->n_excluded;
   in->contrasts = b->contrasts, in->n_contrasts = st->n_contrasts;
+  in->set_wishes = b->set_wishes, in->n_set_wishes = st->n_sets;
 out:
   return rc;
 }
@@ -62,7 +71,7 @@ static int unfinished(err *e, store *s, const study *st, int64_t study_id, study
   for (int i = 0; i < st->n_metrics; i++) in_process |= st->metrics[i].scorer < 0;
   TRY(store_cells_in(s, e, study_id, CELL_STATES, &b->missing));
   for (int64_t i = 0; i < b->missing.n; i++)
-    if (b->missing.at[i].stage == STAGE_SCORE && b->missing.at[i].state != CELL_DONE &&
+    if (b->missing.at[i].stage == STAGE_SCORE && b->missing.at[i].state != CELL_DONE && !b->missing.at[i].of_sets &&
         !(in_process && b->missing.at[i].by_scorer))
       b->missing.at[kept++] = b->missing.at[i];
   b->missing.n = kept;
@@ -74,10 +83,12 @@ static int from_store(err *e, store *s, const study *st, int64_t study_id, study
   int rc = OK;
   TRY(store_score_list(s, e, study_id, &b->scores));
   TRY(unfinished(e, s, st, study_id, b));
+  TRY(store_set_list(s, e, study_id, &b->sets));
   TRY(store_retried_list(s, e, study_id, &b->retried));
   TRY(store_build_list(s, e, study_id, &b->builds));
   in->scores = b->scores.at, in->n_scores = b->scores.n;
   in->missing = b->missing.at, in->n_missing = b->missing.n;
+  in->sets = b->sets.at, in->n_sets = b->sets.n;
   in->retried = b->retried.at, in->n_retried = b->retried.n;
   in->builds = b->builds.at, in->n_builds = b->builds.n;
 out:
@@ -178,6 +189,7 @@ void study_source_close(study_source *s) {
   if (!b) return;
   store_scores_free(&b->scores);
   store_cells_free(&b->missing);
+  store_sets_free(&b->sets);
   store_facts_free(&b->retried);
   store_facts_free(&b->builds);
   free(b->rows);
@@ -185,6 +197,7 @@ void study_source_close(study_source *s) {
   free(b->points);
   free(b->excluded);
   free(b->contrasts);
+  free(b->set_wishes);
   free(b->prompts);
   free(b->categories);
   free(b->settings);

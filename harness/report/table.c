@@ -270,6 +270,12 @@ static int remark_versions(tally *y, err *e) {
     if (!shown || shown[c])
       text_addf(&s, "%s %s %lld", s.n ? "," : "metric versions:", y->in->metrics[c].id,
                 (long long)y->in->metrics[c].version);
+  for (int64_t i = 0; i < y->in->n_set_wishes; i++) {
+    const table_set_wish *w = y->in->set_wishes;
+    int64_t k = 0;
+    while (strcmp(w[k].id, w[i].id) != 0) k++;
+    if (k == i) text_addf(&s, ", %s %lld", w[i].id, (long long)w[i].version); /* once, whatever it is against */
+  }
   int rc = text_ok(&s, e);
   if (rc == OK) rc = table_remark(e, y->t, s.p);
   text_free(&s);
@@ -336,6 +342,7 @@ static int allocate(err *e, const table_input *in, table *t) {
   TRY(mem_new(e, in->n_rows * in->n_metrics, sizeof *t->cells, "cells", &t->cells));
   TRY(mem_new(e, in->n_contrasts, sizeof *t->contrasts, "contrasts", &t->contrasts));
   t->n_contrasts = in->n_contrasts;
+  TRY(mem_new(e, in->n_set_wishes, sizeof *t->set_heads, "scores of sets", &t->set_heads));
   TRY(mem_new(e, in->n_builds, sizeof *t->builds, "builds", &t->builds));
 out:
   return rc;
@@ -365,6 +372,7 @@ int table_build(err *e, const table_input *in, table **out) {
   TRY(make_rows(&y, e));
   TRY(make_columns(&y, e));
   TRY(tally_compare(&y, e));
+  TRY(tally_sets(&y, e));
   TRY(remark_rest(&y, e));
   *out = y.t;
   y.t = NULL;
@@ -394,6 +402,14 @@ void table_free(table *t) {
     free(t->columns[i].over);
   }
   for (int64_t i = 0; i < t->n_rows * t->n_columns; i++) free(t->cells[i].keys);
+  for (int64_t i = 0; i < t->n_set_heads; i++) {
+    free(t->set_heads[i].id);
+    free(t->set_heads[i].against);
+    free(t->set_heads[i].unit);
+  }
+  for (int64_t i = 0; i < t->n_sets; i++) free(t->sets[i].why);
+  free(t->set_heads);
+  free(t->sets);
   free_texts(t->notes, t->n_notes);
   free_texts(t->remarks, t->n_remarks);
   free_texts(t->builds, t->n_builds);

@@ -39,6 +39,13 @@ typedef struct table_wish {
   int64_t metric, row, against;
 } table_wish;
 
+/* A score of sets that the study wants of each row. */
+typedef struct table_set_wish {
+  const char *id, *against, *unit;
+  int64_t version;
+  metric_direction direction;
+} table_set_wish;
+
 /* Everything is borrowed and only read. */
 typedef struct table_input {
   const char *study, *spec_sha256;
@@ -63,6 +70,10 @@ typedef struct table_input {
   int64_t n_builds;
   const table_wish *contrasts; /* declared comparisons, a family of their own */
   int64_t n_contrasts;
+  const table_set_wish *set_wishes;
+  int64_t n_set_wishes;
+  const store_set *sets; /* of other variants or scores: ignored */
+  int64_t n_sets;
   stats_options stats;
 } table_input;
 
@@ -120,6 +131,34 @@ typedef struct table_contrast {
   table_difference d;
 } table_contrast;
 
+/* Where a score of sets lies in its null. */
+typedef enum table_null {
+  NULL_NONE,   /* there is none */
+  NULL_WITHIN, /* between its 2.5 and 97.5 percentile: the sets cannot be told apart */
+  NULL_ABOVE,
+  NULL_BELOW, /* nearer than independent sets: clips of the same prompts and noise pair up */
+} table_null;
+
+/* One score of sets: no mean over clips, so neither difference nor mark. Lines of one score and reference stand
+ * together, in the order of rows and train seeds. */
+typedef struct table_set {
+  int64_t head; /* index into table.set_heads */
+  int64_t row, train_seed;
+  table_state state; /* TABLE_VALUE, TABLE_UNDEFINED, TABLE_MISSING */
+  char *why;         /* reason, state or class of failure; "" with a value */
+  double value;      /* what follows is NaN or 0 where it is not known */
+  int64_t n, n_against, undefined, undefined_against, permutations;
+  double p, null_mean, null_lo, null_hi;
+  table_null null;
+} table_set;
+
+typedef struct table_set_head {
+  char *id, *against, *unit;
+  int64_t version;
+  metric_direction direction;
+  int decimals; /* from the narrowest null */
+} table_set_head;
+
 typedef struct table {
   char *study, *spec_sha256;
   char *stub;      /* head of the rows' labels: "variant" */
@@ -134,6 +173,10 @@ typedef struct table {
   table_cell *cells; /* [n_rows][n_columns] */
   table_contrast *contrasts;
   int64_t n_contrasts;
+  table_set_head *set_heads;
+  int64_t n_set_heads;
+  table_set *sets;
+  int64_t n_sets, sets_cap;
   char **notes; /* referred to by letter: a, b... */
   int64_t n_notes, notes_cap;
   char **remarks; /* about the whole table */

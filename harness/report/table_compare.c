@@ -57,6 +57,7 @@ static int run(const tally *y, err *e, const tasks *l) {
   unsigned char *masks = NULL;
   int *status = NULL, rc = OK;
   err *errs = NULL;
+  if (!l->n) return OK; /* draws cost time */
   const stats_grid shape = {.prompts = g->n_prompts, .trains = g->n_trains, .samples = g->n_samples};
   if (y->in->stats.bootstrap.replicates <= MOST_DRAWS / g->size)
     TRY(stats_draw(e, &shape, &y->in->stats.bootstrap, &drawn));

@@ -49,6 +49,7 @@ typedef struct data {
   table_excluded excluded[CLIPS];
   store_fact retried[2], builds[1];
   table_wish contrast[2];
+  store_set set[8];
 } data;
 
 /* Between -5 and 5, fixed and without a pattern that pairs could share. */
@@ -118,6 +119,59 @@ static void make_data(data *d) {
   d->in.contrasts = d->contrast, d->in.n_contrasts = 2;
   d->in.stats = stats_defaults(1);
   d->in.stats.bootstrap.replicates = 1000;
+}
+
+static const table_set_wish set_wishes[] = {{"hof_energy:alpha=0", "base", "1", 1, METRIC_DOWN},
+                                            {"swd:permutations=19", "data", "1e-3", 2, METRIC_DOWN},
+                                            {"rand_mmd", ODD, NULL, 1, METRIC_NONE}};
+
+/* A done score of sets; value NaN: undefined for want of clips. */
+static store_set set_of(const char *row, int64_t seed, int wish, double value, const double null[3]) {
+  store_set s = {.key = "k",
+                 .variant = row,
+                 .metric = set_wishes[wish].id,
+                 .against = set_wishes[wish].against,
+                 .state = CELL_DONE,
+                 .train_seed = seed,
+                 .version = set_wishes[wish].version,
+                 .value = value,
+                 .n = 16,
+                 .n_against = 256,
+                 .p = NAN,
+                 .null_mean = NAN,
+                 .null_lo = NAN,
+                 .null_hi = NAN};
+  if (isnan(value)) s.reason = "too_few_clips", s.n = 1, s.undefined = 15;
+  if (null) s.null_mean = null[0], s.null_lo = null[1], s.null_hi = null[2], s.permutations = 499, s.p = .25;
+  return s;
+}
+
+/* Every state of a line, and a variant and a score that the table does not have. */
+static void add_sets(data *d) {
+  static const double null[3] = {.0123, -.0456, .0789}, wide[3] = {12, 10, 15};
+  store_set *s = d->set;
+  *s++ = set_of("ours", 0, 0, .05, null);
+  *s++ = set_of("ours", 1, 0, .0790001, null);
+  *s++ = set_of("batch", 0, 0, -.3, null);
+  *s = set_of("no-rgb-to-alpha", 0, 0, NAN, NULL);
+  (s++)->state = CELL_DONE;
+  *s = set_of("unlucky", 0, 0, NAN, NULL);
+  s->state = CELL_FAILED, s->reason = NULL, (s++)->fail_class = "oom_host";
+  *s++ = set_of(ODD, SEED_NONE, 1, 99.5, wide);
+  *s = set_of("batch", 0, 1, 12, wide);
+  (s++)->version = 1;
+  *s++ = set_of("gone", 0, 1, 1, wide);
+  d->in.sets = d->set, d->in.n_sets = s - d->set;
+  d->in.set_wishes = set_wishes, d->in.n_set_wishes = 3;
+}
+
+static table *build_with_sets(void) {
+  static data d;
+  table *t = NULL;
+  make_data(&d);
+  add_sets(&d);
+  GOOD(table_build(&err0, &d.in, &t));
+  return t;
 }
 
 static table *build(void) {
@@ -495,6 +549,57 @@ static void test_escapes(void **state) {
   }
 }
 
+static void test_sets(void **state) {
+  (void)state;
+  table *t = build_with_sets(), *plain = build();
+  assert_int_equal(t->n_set_heads, 3);
+  /* ours twice, batch, no-rgb-to-alpha, unlucky; the odd one and batch; the last never ran, so every row but the
+   * reference waits */
+  assert_int_equal(t->n_sets, 5 + 2 + 5);
+  const table_set *s = t->sets;
+  static const int row[] = {0, 0, 1, 2, 5};
+  static const table_null null[] = {NULL_WITHIN, NULL_ABOVE, NULL_NONE, NULL_BELOW, NULL_NONE};
+  for (int i = 0; i < 5; i++) {
+    assert_int_equal(s[i].row, row[i]);
+    assert_int_equal(s[i].null, null[i]);
+  }
+  assert_int_equal(s[1].train_seed, 1);
+  assert_int_equal(s[2].state, TABLE_UNDEFINED);
+  assert_int_equal(s[4].state, TABLE_MISSING);
+  assert_string_equal(s[4].why, "oom_host");
+  assert_string_equal(s[5].why, "of another version");
+  assert_int_equal(s[6].null, NULL_ABOVE);
+  assert_string_equal(s[7].why, "not run");
+  assert_int_equal(t->set_heads[0].decimals, 3);
+  /* and nothing else of the table moves */
+  for (int64_t i = 0; i < t->n_rows * t->n_columns; i++) {
+    assert_int_equal(t->cells[i].state, plain->cells[i].state);
+    if (t->cells[i].state == TABLE_VALUE) assert_true(t->cells[i].mean == plain->cells[i].mean);
+  }
+  table_free(t);
+  table_free(plain);
+}
+
+static void test_sets_rendered(void **state) {
+  static const struct {
+    const char *name;
+    table_format format;
+    int width;
+  } form[] = {{"sets-80.txt", TABLE_TERMINAL, 80}, {"sets-200.txt", TABLE_TERMINAL, 200},
+              {"sets.md", TABLE_MARKDOWN, 0},      {"sets.csv", TABLE_CSV, 0},
+              {"sets.json", TABLE_JSON, 0},        {"sets.tex", TABLE_LATEX, 0},
+              {"sets.html", TABLE_HTML, 0}};
+  (void)state;
+  table *t = build_with_sets();
+  for (size_t i = 0; i < sizeof form / sizeof form[0]; i++) {
+    text out = render(t, form[i].format, form[i].width, 0);
+    if (form[i].width) assert_true(widest(out.p) <= form[i].width);
+    golden(form[i].name, &out);
+    text_free(&out);
+  }
+  table_free(t);
+}
+
 static void test_markdown(void **state) {
   (void)state;
   table *t = build();
@@ -647,7 +752,8 @@ static void test_width(void **state) {
   }
 }
 
-/* --- contact sheets -------------------------------------------------------------------------------------------- */
+/* --- contact sheets --------------------------------------------------------------------------------------------
+ */
 
 static void make_clip(clip *c, int alpha, clip_colour colour) {
   GOOD(clip_new(&err0, 5, 16, 24, alpha, c));
@@ -834,7 +940,8 @@ static int study_table(err *e, store *s, const study *st, const stats_options *s
   return rc;
 }
 
-/* --- a study, from its file through a store to its table ------------------------------------------------------- */
+/* --- a study, from its file through a store to its table -------------------------------------------------------
+ */
 
 static int sha_of_path(void *user, err *e, const char *path, char hex[HASH_HEX]) {
   (void)user;
@@ -947,13 +1054,14 @@ static void test_study(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_model),         cmocka_unit_test(test_best),        cmocka_unit_test(test_notes),
-      cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet), cmocka_unit_test(test_terminal),
-      cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),         cmocka_unit_test(test_json),
-      cmocka_unit_test(test_latex),         cmocka_unit_test(test_html),        cmocka_unit_test(test_escapes),
-      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),       cmocka_unit_test(test_draws),
-      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),     cmocka_unit_test(test_outline),
-      cmocka_unit_test(test_motion),        cmocka_unit_test(test_planes),      cmocka_unit_test(test_study),
+      cmocka_unit_test(test_model),         cmocka_unit_test(test_best),          cmocka_unit_test(test_notes),
+      cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet),   cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),           cmocka_unit_test(test_json),
+      cmocka_unit_test(test_latex),         cmocka_unit_test(test_html),          cmocka_unit_test(test_escapes),
+      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),         cmocka_unit_test(test_draws),
+      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),       cmocka_unit_test(test_outline),
+      cmocka_unit_test(test_motion),        cmocka_unit_test(test_planes),        cmocka_unit_test(test_study),
+      cmocka_unit_test(test_sets),          cmocka_unit_test(test_sets_rendered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
