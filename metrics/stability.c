@@ -144,7 +144,7 @@ const metric metric_alpha_warp_E = {
 
 const metric metric_rgb_warp_error = {
     .id = "rgb_warp_error",
-    .version = 1,
+    .version = 2,
     .tier = 1,
     .cost = METRIC_FLOWS,
     .direction = METRIC_DOWN,
