@@ -14,11 +14,12 @@
 #include "cli/verbs.h"
 #include "metrics/describe.h"
 #include "run/host.h"
+#include "run/score_files.h"
 
 typedef struct score_args {
   const char *rgb, *alpha, *beside[SCORE_ROLES];
   cli_list metrics, sets;
-  const char *tiers, *features, *against_features;
+  const char *tiers, *vae, *features, *against_features;
   int colour, premultiplied, circular, csv;
 } score_args;
 
@@ -68,6 +69,11 @@ static const cli_option options[] = {
      .offset = AT(beside[SCORE_PARTNER]),
      .value = "PATH",
      .help = "clips of the same prompts with another seed, for gains, paired by file name"},
+    {.name = "vae",
+     .kind = CLI_TEXT,
+     .offset = AT(vae),
+     .value = "FILE",
+     .help = "VAE scales (configs/models/tiny-vae.json) for metrics that compare latents with those of --against"},
     {.name = "metric",
      .kind = CLI_TEXTS,
      .offset = AT(metrics),
@@ -126,6 +132,7 @@ static int by_tier(err *e, const score_args *a, requests *out) {
   if (!a->beside[SCORE_TRUTH]) lacking |= METRIC_NEEDS_TRUTH | METRIC_NEEDS_REFERENCE;
   if (!a->beside[SCORE_BASE]) lacking |= METRIC_NEEDS_BASE;
   if (!a->beside[SCORE_TRIMAP]) lacking |= METRIC_NEEDS_TRIMAP;
+  if (!a->vae) lacking |= METRIC_NEEDS_LATENTS;
   for (const metric *const *m = metric_list(); *m; m++) {
     if (!(tiers & 1u << (*m)->tier) || ((*m)->needs & lacking)) continue;
     TRY(metric_parse(e, (*m)->id, &r));
@@ -146,6 +153,7 @@ typedef struct scoring {
   requests list;
   int threads;         /* of all work */
   int stated;          /* as in score_clips_read */
+  block_vae *vae;      /* NULL: none given */
   int outer, inner;    /* clips at once, threads of each */
   text *out;           /* of every clip, until it is printed */
   unsigned char *done; /* 1 scored, 2 could not be read */
@@ -227,11 +235,13 @@ static int score_one(scoring *s, int64_t i, err *e) {
   score_clips clips = {0};
   metric_request *list = NULL;
   metric_value *v = NULL;
+  float *latents = NULL;
   TRY(score_clips_read(e, j, s->stated, &clips));
   TRY(mem_new(e, s->list.n, sizeof *list, "metrics", &list));
   TRY(mem_new(e, s->list.n, sizeof *v, "scores", &v));
   for (int64_t k = 0; k < s->list.n; k++) list[k] = effective(s, s->list.at[k], &clips.own);
   clips.in.threads = s->inner;
+  if (s->vae) TRY(score_latents(e, s->vae, &clips.in, &latents));
   TRY(metric_score(e, list, s->list.n, &clips.in, v));
   if (!s->c->json && !s->args->csv) rows_grid(j, list, v, s->list.n, &s->out[i]);
   for (int64_t k = 0; k < s->list.n; k++) {
@@ -241,7 +251,7 @@ static int score_one(scoring *s, int64_t i, err *e) {
   rc = text_ok(&s->out[i], e);
 out:
   score_clips_free(&clips);
-  free(list), free(v);
+  free(list), free(v), free(latents);
   return rc;
 }
 
@@ -377,11 +387,16 @@ static int run(cli *c, const void *args) {
   if (single && !s.list.n) TRY(by_tier(&c->err, a, &s.list));
   if (!a->features) TRY(score_jobs_open(&c->err, &from, &s.jobs));
   tell(a, &s.jobs);
+  if (a->vae) {
+    TRY(mem_new(&c->err, 1, sizeof *s.vae, "latent transform", &s.vae));
+    TRY(block_vae_load(&c->err, a->vae, s.vae));
+  }
   omp_set_max_active_levels(2);
   if (single) TRY(all_clips(&s));
   if (a->sets.n) TRY(set_scores(&s));
 out:
   text_free(&s.whole);
+  free(s.vae);
   score_jobs_close(&s.jobs);
   free(s.list.at);
   return rc;

@@ -150,6 +150,15 @@ static const AVDictionaryEntry *tag(const video *v, const char *key) {
   return av_dict_get(v->format->metadata, key, NULL, 0);
 }
 
+/* A tag that is no number in [0,1] counts as none. */
+static void read_alpha_chroma(const video *v, video_info *to) {
+  const AVDictionaryEntry *t = tag(v, "TANDEM_ALPHA_CHROMA");
+  char *end = NULL;
+  double x = t && to->has_alpha ? strtod(t->value, &end) : 0;
+  to->alpha_chroma_known = end && end != t->value && !*end && x >= 0 && x <= 1;
+  if (to->alpha_chroma_known) to->alpha_chroma = x;
+}
+
 static int fill_info(video *v, err *e, const video_options *o) {
   int rc = pixels_check(e, v->path, v->frame);
   if (rc != OK) return rc;
@@ -160,6 +169,7 @@ static int fill_info(video *v, err *e, const video_options *o) {
                          .has_alpha = pixels_have_alpha(v->frame),
                          .bits = av_pix_fmt_desc_get((enum AVPixelFormat)v->frame->format)->comp[0].depth,
                          .frames = frames ? strtoll(frames->value, NULL, 10) : -1};
+  read_alpha_chroma(v, &v->info);
   v->info.colour = v->info.has_alpha ? CLIP_STRAIGHT : CLIP_DECODED;
   if (o && o->untagged) v->info.colour = (clip_colour)(o->untagged - 1);
   v->info.colour_tagged = colour && video_colour_parse(colour->value, &v->info.colour) == OK;
@@ -304,7 +314,12 @@ int video_read(err *e, const char *path, const video_options *o, clip *out) {
   video *v = NULL;
   *out = (clip){0};
   TRY(video_open(e, path, o, &v));
-  *out = (clip){.height = v->info.height, .width = v->info.width, .fps = v->info.fps, .colour = v->info.colour};
+  *out = (clip){.height = v->info.height,
+                .width = v->info.width,
+                .fps = v->info.fps,
+                .colour = v->info.colour,
+                .alpha_chroma = v->info.alpha_chroma,
+                .alpha_chroma_known = v->info.alpha_chroma_known};
   int64_t pixels = (int64_t)out->height * out->width, cap[2] = {0, v->info.has_alpha ? 0 : -1};
   for (;;) {
     TRY(grow(e, out, cap));
@@ -328,6 +343,7 @@ int video_read_pair(err *e, const char *rgb_path, const char *matte_path, const 
   TRY(video_read(e, rgb_path, &plain, out));
   free(out->alpha);
   out->alpha = NULL;
+  out->alpha_chroma_known = 0;
   int64_t pixels = (int64_t)out->height * out->width;
   TRY(mem_new(e, pixels * out->frames, sizeof(float), "clip alpha", &out->alpha));
   TRY(video_open(e, matte_path, &plain, &v));

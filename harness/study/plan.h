@@ -25,7 +25,8 @@
 int plan_code_epoch(stage s);
 
 typedef struct plan_input {
-  const char *role;    /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base", "file",
+  const char *role;    /* "config", "weights", "vae" (of a score: where a metric needs latents),
+                          "clips", "data", "adapter", "sample", "partner", "base", "file",
                           "scorer" (the hash of its command and card) */
   char hash[HASH_HEX]; /* content of a file, or key of a cell */
   int64_t cell;        /* index of the upstream cell, -1 for a file; always before the cell itself */

@@ -132,6 +132,44 @@ static void same_bytes(void **state) {
   clip_free(&c);
 }
 
+static double chroma_of(const char *name, int *known) {
+  err e = {0};
+  clip c;
+  need(video_read(&e, at(name), NULL, &c), &e);
+  double x = c.alpha_chroma;
+  *known = c.alpha_chroma_known;
+  clip_free(&c);
+  return x;
+}
+
+/* What sampling knows of the three channels of alpha goes with the clip, to the last bit; others know nothing. */
+static void chroma_goes_with_the_clip(void **state) {
+  (void)state;
+  err e = {0};
+  int known;
+  static const double value[] = {0, 1, 0.1234567890123456789, 3e-17};
+  clip c = codes(2, 6, 8, 1, 255), bare = codes(2, 6, 8, 0, 255);
+  need(video_write(&e, at("c.mkv"), &c, NULL), &e);
+  chroma_of("c.mkv", &known);
+  assert_false(known);
+  c.alpha_chroma_known = bare.alpha_chroma_known = 1;
+  for (int i = 0; i < 4; i++) {
+    c.alpha_chroma = value[i];
+    need(video_write(&e, at("c.mkv"), &c, &(video_write_options){.bits = i % 2 ? 16 : 8}), &e);
+    assert_true(chroma_of("c.mkv", &known) == value[i]);
+    assert_true(known);
+  }
+  c.alpha_chroma = 1.5; /* no such spread: not believed */
+  need(video_write(&e, at("c.mkv"), &c, NULL), &e);
+  chroma_of("c.mkv", &known);
+  assert_false(known);
+  need(video_write(&e, at("c.mkv"), &bare, NULL), &e);
+  chroma_of("c.mkv", &known);
+  assert_false(known);
+  clip_free(&c);
+  clip_free(&bare);
+}
+
 static void tags(void **state) {
   (void)state;
   err e = {0};
@@ -535,11 +573,14 @@ static void plates(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(lossless),  cmocka_unit_test(same_bytes),   cmocka_unit_test(tags),
-      cmocka_unit_test(rounding),  cmocka_unit_test(yuv_matrices), cmocka_unit_test(chroma_siting),
-      cmocka_unit_test(yuv_alpha), cmocka_unit_test(pairs),        cmocka_unit_test(truncated),
-      cmocka_unit_test(mutated),   cmocka_unit_test(not_videos),   cmocka_unit_test(premultiplied),
-      cmocka_unit_test(plates),    cmocka_unit_test(alpha_codecs), cmocka_unit_test(sequences),
+      cmocka_unit_test(lossless),      cmocka_unit_test(same_bytes),
+      cmocka_unit_test(tags),          cmocka_unit_test(chroma_goes_with_the_clip),
+      cmocka_unit_test(rounding),      cmocka_unit_test(yuv_matrices),
+      cmocka_unit_test(chroma_siting), cmocka_unit_test(yuv_alpha),
+      cmocka_unit_test(pairs),         cmocka_unit_test(truncated),
+      cmocka_unit_test(mutated),       cmocka_unit_test(not_videos),
+      cmocka_unit_test(premultiplied), cmocka_unit_test(plates),
+      cmocka_unit_test(alpha_codecs),  cmocka_unit_test(sequences),
       cmocka_unit_test(webp),
   };
   return cmocka_run_group_tests(tests, make_folder, drop_folder);
