@@ -50,10 +50,9 @@ int video_count(err *e, const char *path, int64_t *out) TD_MUST_CHECK;
 
 /* A whole file as a clip (the caller frees it). */
 int video_read(err *e, const char *path, const video_options *o, clip *out) TD_MUST_CHECK;
-/* Colour from one file and matte from another, as VideoMatte240K ships them: straight colour, alpha = the matte's
- * luma. Size and number of frames must agree. */
-int video_read_pair(err *e, const char *rgb_path, const char *matte_path, const video_options *o,
-                    clip *out) TD_MUST_CHECK;
+/* The plane [T][H][W] of a matte from a file of its own: its alpha, or its luma when it has none. The caller frees
+ * it. E_SHAPE unless size and number of frames are those of `like`. */
+int video_read_matte(err *e, const char *path, const clip *like, float **out) TD_MUST_CHECK;
 
 typedef enum video_codec {
   VIDEO_FFV1, /* lossless, in Matroska; keeps the colour under alpha 0, the colour convention, the frame count and

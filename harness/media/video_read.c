@@ -335,30 +335,27 @@ out:
   return rc;
 }
 
-int video_read_pair(err *e, const char *rgb_path, const char *matte_path, const video_options *o, clip *out) {
-  int rc = OK, got = 0;
+int video_read_matte(err *e, const char *path, const clip *like, float **out) {
+  int rc = OK, got = 1;
+  int64_t n = (int64_t)like->height * like->width;
   video *v = NULL;
-  video_options plain = o ? *o : (video_options){0};
-  plain.need_alpha = 0;
-  TRY(video_read(e, rgb_path, &plain, out));
-  free(out->alpha);
-  out->alpha = NULL;
-  out->alpha_chroma_known = 0;
-  int64_t pixels = (int64_t)out->height * out->width;
-  TRY(mem_new(e, pixels * out->frames, sizeof(float), "clip alpha", &out->alpha));
-  TRY(video_open(e, matte_path, &plain, &v));
-  if (v->info.width != out->width || v->info.height != out->height)
-    FAIL(e, E_FORMAT, "%s is %dx%d, its picture %s is %dx%d", matte_path, v->info.width, v->info.height, rgb_path,
-         out->width, out->height);
-  for (int f = 0; f < out->frames; f++) {
-    TRY(video_next_gray(v, e, out->alpha + pixels * f, &got));
-    if (!got) FAIL(e, E_FORMAT, "%s has %d frames, its picture %s has %d", matte_path, f, rgb_path, out->frames);
+  *out = NULL;
+  TRY(video_open(e, path, NULL, &v));
+  if (v->info.height != like->height || v->info.width != like->width)
+    FAIL(e, E_SHAPE, "%s is %dx%d, the picture %dx%d", path, v->info.width, v->info.height, like->width,
+         like->height);
+  TRY(mem_new(e, (like->frames + 1) * n, sizeof **out, "matte", out)); /* one more shows that there are too many */
+  for (int t = 0; got; t++) {
+    float *at = *out + (t < like->frames ? t : like->frames) * n;
+    if (v->info.has_alpha)
+      TRY(video_next(v, e, NULL, at, &got));
+    else
+      TRY(video_next_gray(v, e, at, &got));
+    if (got ? t >= like->frames : t < like->frames)
+      FAIL(e, E_SHAPE, "%s has %s frames than the picture's %d", path, got ? "more" : "fewer", like->frames);
   }
-  TRY(advance(v, e, &got));
-  if (got) FAIL(e, E_FORMAT, "%s has more frames than its picture %s (%d)", matte_path, rgb_path, out->frames);
-  out->colour = CLIP_STRAIGHT;
 out:
   video_close(v);
-  if (rc != OK) clip_free(out);
+  if (rc != OK) free(*out), *out = NULL;
   return rc;
 }

@@ -64,6 +64,8 @@ run score own --against base --vae "$vae" --tier 1 --json
 ok "with one it is" out_has '"metric":"latent_rmse_base",.*"value":[0-9.]'
 run score own --vae own/a.mkv
 ok "what is no VAE is refused" exits 1
+run score --rgb own/a.mkv --alpha own/a.mkv --metric alpha_chroma --json
+ok "an alpha laid beside another picture does not say either" json_is '[.value, .reason]' '[null,"no_channels"]'
 run score "$SOURCE/tests/golden/media/vp9-alpha.webm" --metric alpha_chroma --json
 ok "a clip of another program does not say" json_is '[.value, .reason]' '[null,"no_channels"]'
 finish
