@@ -9,7 +9,7 @@
 
 int plan_code_epoch(stage s) {
   static const int epochs[STAGE_COUNT] = {
-      [STAGE_PREPARE] = 1, [STAGE_PRETRAIN] = 1, [STAGE_TRAIN] = 1, [STAGE_SAMPLE] = 1, [STAGE_SCORE] = 1};
+      [STAGE_PREPARE] = 1, [STAGE_PRETRAIN] = 1, [STAGE_TRAIN] = 1, [STAGE_SAMPLE] = 2, [STAGE_SCORE] = 1};
   return epochs[s];
 }
 
@@ -450,6 +450,21 @@ static int put_metrics(maker *m, json *spec) {
   return rc;
 }
 
+static int needs(const study *s, unsigned what, int gain) {
+  for (int i = 0; i < s->n_metrics; i++) {
+    const metric_request *r = &s->metrics[i].request;
+    if (s->metrics[i].scorer >= 0) continue;
+    if ((r->metric->needs & what) || (gain && r->gain)) return 1;
+  }
+  return 0;
+}
+
+/* Scores read the VAE only when asked for latents, so that no other study's scores depend on it. */
+static int add_vae(maker *m, draft *d) {
+  int i = spec_find("model.vae");
+  return needs(m->s, METRIC_NEEDS_LATENTS, 0) ? file_setting(m, d, &spec_settings()[i], &d->row->value[i]) : OK;
+}
+
 static int score_cell(maker *m, int64_t point, int64_t partner, int64_t base, int64_t *out) {
   draft d;
   const study_point *q = &m->s->points[point];
@@ -462,7 +477,8 @@ static int score_cell(maker *m, int64_t point, int64_t partner, int64_t base, in
     d.prompt = m->s->prompts[q->prompt].id;
     d.train_seed = q->train_seed;
     d.sample_seed = q->sample_seed;
-    rc = put_metrics(m, d.spec);
+    rc = add_vae(m, &d);
+    if (rc == OK) rc = put_metrics(m, d.spec);
   }
   if (rc == OK) return add_cell(m, &d, out);
   drop_draft(&d);
@@ -620,15 +636,6 @@ static int find_partners(maker *m, int64_t *partner) {
   }
   free(order);
   return OK;
-}
-
-static int needs(const study *s, unsigned what, int gain) {
-  for (int i = 0; i < s->n_metrics; i++) {
-    const metric_request *r = &s->metrics[i].request;
-    if (s->metrics[i].scorer >= 0) continue;
-    if ((r->metric->needs & what) || (gain && r->gain)) return 1;
-  }
-  return 0;
 }
 
 /* Only the clips some metric looks at are inputs, so that e.g. a study of alpha statistics waits for no partner. */

@@ -27,8 +27,9 @@
 int plan_code_epoch(stage s);
 
 typedef struct plan_input {
-  char role[SET_ROLE]; /* "config", "weights", "vae", "clips", "data", "adapter", "sample", "partner", "base", "file",
-                          "scorer" (the hash of its command and card), or a clip of a set */
+  char role[SET_ROLE]; /* "config", "weights", "vae" (of a score: where a metric needs latents), "clips", "data",
+                          "adapter", "sample", "partner", "base", "file", "scorer" (the hash of its command and
+                          card), or a clip of a set */
   char hash[HASH_HEX]; /* content of a file, or key of a cell */
   int64_t cell;        /* index of the upstream cell, -1 for a file; always before the cell itself */
   const char *path;    /* where the file is now, a scorer's program; NULL for a cell. Not in the key */
