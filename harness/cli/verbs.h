@@ -10,6 +10,7 @@ extern const cli_verb verb_demo;
 extern const cli_verb verb_flow;
 extern const cli_verb verb_forward;
 extern const cli_verb verb_metrics;
+extern const cli_verb verb_plan;
 extern const cli_verb verb_pretrain;
 extern const cli_verb verb_run;
 extern const cli_verb verb_score;
@@ -19,5 +20,6 @@ extern const cli_verb verb_sql;
 extern const cli_verb verb_status;
 extern const cli_verb verb_table;
 extern const cli_verb verb_version;
+extern const cli_verb verb_why;
 
 #endif

@@ -67,6 +67,9 @@ void store_attempts_free(store_attempts *l) {
 void store_scores_free(store_scores *l) {
   drop(l);
 }
+void store_costs_free(store_costs *l) {
+  drop(l);
+}
 void store_facts_free(store_facts *l) {
   drop(l);
 }
@@ -171,6 +174,10 @@ out:
   " LEFT JOIN study s ON s.study_id=sc.study_id"                                                                     \
   " LEFT JOIN attempt a ON a.key=c.key AND a.n=(SELECT max(n) FROM attempt z WHERE z.key=c.key)"
 
+#define CELL_ORDER                                                                                                   \
+  " ORDER BY CASE c.stage WHEN 'prepare' THEN 0 WHEN 'pretrain' THEN 1 WHEN 'train' THEN 2 WHEN 'sample' THEN 3"     \
+  " ELSE 4 END, c.priority, c.key"
+
 static int fill_cell(stmt *q, err *e, store_pool *p, void *row) {
   store_cell_row *r = row;
   const char **const word[] = {
@@ -232,11 +239,24 @@ int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_
   *out = (store_cells){0};
   TRY(stmt_open(&q, s, e,
                 "SELECT " CELL_COLUMNS " FROM cell c" CELL_JOINS
-                " WHERE (?1=0 OR sc.study_id=?1) AND (?2 IS NULL OR c.state=?2) ORDER BY CASE c.stage"
-                " WHEN 'prepare' THEN 0 WHEN 'pretrain' THEN 1 WHEN 'train' THEN 2 WHEN 'sample' THEN 3 ELSE 4 END,"
-                " c.priority, c.key"));
+                " WHERE (?1=0 OR sc.study_id=?1) AND (?2 IS NULL OR c.state=?2)" CELL_ORDER));
   stmt_int(&q, study_id);
   stmt_text(&q, state == CELL_STATES ? NULL : store_state_name(state));
+  TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
+out:
+  return rc;
+}
+
+int store_cells_each(store *s, err *e, store_cells *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_cells){0};
+  TRY(stmt_open(
+      &q, s, e,
+      "SELECT " CELL_COLUMNS " FROM cell c LEFT JOIN study_cell sc ON sc.key=c.key"
+      " LEFT JOIN study s ON s.study_id=sc.study_id"
+      " LEFT JOIN attempt a ON a.key=c.key AND a.n=(SELECT max(n) FROM attempt z WHERE z.key=c.key)" CELL_ORDER
+      ", s.name"));
   TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
 out:
   return rc;
@@ -337,6 +357,34 @@ int store_attempt_list(store *s, err *e, const char *key, store_attempts *out) {
                 " FROM attempt WHERE key=? ORDER BY n"));
   stmt_text(&q, key);
   TRY(collect(&q, e, out, sizeof *out->at, fill_attempt));
+out:
+  return rc;
+}
+
+static int fill_cost(stmt *q, err *e, store_pool *p, void *row) {
+  store_cost *r = row;
+  int rc = OK;
+  if (stage_parse(stmt_str(q, 0), &r->stage) != OK)
+    FAIL(e, E_STORE, "a cell has the unknown stage '%s'", stmt_str(q, 0));
+  TRY(pool_col(p, q, 1, &r->spec_json));
+  r->ms = sqlite3_column_double(q->p, 2);
+  r->bytes = stmt_i64(q, 3, 0);
+out:
+  return rc;
+}
+
+/* Cells of one pack were claimed in one moment. */
+int store_cost_list(store *s, err *e, store_costs *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_costs){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT c.stage, c.spec_json, (max(a.ended_ms) OVER w - a.started_ms) * 1.0 / count(*) OVER w,"
+                " (SELECT sum(f.bytes) FROM attempt_artifact t JOIN artifact f USING(sha256)"
+                "  WHERE t.attempt_id=a.attempt_id)"
+                " FROM cell c JOIN attempt a ON a.attempt_id=c.done_attempt_id"
+                " WINDOW w AS (PARTITION BY c.stage, a.started_ms) ORDER BY c.stage, c.spec_json"));
+  TRY(collect(&q, e, out, sizeof *out->at, fill_cost));
 out:
   return rc;
 }
