@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 
 #define REDRAW 0.2 /* seconds */
+#define BAR 20     /* columns of the bar */
 #define PULSE 60   /* seconds between lines when nothing changes, without a terminal */
 
 void run_view_open(run_view *v, const cli *c, int jobs) {
@@ -23,21 +24,26 @@ static void erase(run_view *v) {
   v->lines = 0;
 }
 
-/* From the mean time of finished cells of the same stage; a stage that has not finished a cell yet makes it a lower
- * bound. */
+/* Seconds of one worker that a cell of the stage takes: what measured cells of the same shapes say, else what this
+ * run has seen; -1: neither. */
+static double cell_seconds(const run_view *v, const run_event *e, int s) {
+  double own = v->finished[s] ? v->spent[s] / (double)v->finished[s] : -1;
+  if (e->stage_ms[s] >= 0 && (!e->unmeasured[s] || own < 0)) return e->stage_ms[s] / 1000;
+  return own;
+}
+
+/* A stage of which nothing is known makes it a lower bound. */
 static void eta_text(const run_view *v, const run_event *e, char out[80]) {
   double left = 0;
   int unknown = 0, any = 0;
   for (int s = 0; s < STAGE_COUNT; s++) {
-    double cells = (double)(e->plan_total[s] - e->plan_done[s]);
+    double cells = (double)(e->plan_total[s] - e->plan_done[s]), each = cell_seconds(v, e, s);
     if (cells <= 0) continue;
     any = 1;
     for (int w = 0; w < v->jobs && w < RUN_VIEW_WORKERS; w++)
       if (v->worker[w][0] && v->stage[w] == (stage)s) cells -= v->part[w] * (double)v->cells[w];
-    if (v->finished[s])
-      left += cells * v->spent[s] / (double)v->finished[s];
-    else
-      unknown = 1;
+    unknown |= each < 0;
+    if (each > 0) left += cells * each;
   }
   char t[PROGRESS_TIME];
   progress_time(left / v->jobs, t);
@@ -45,6 +51,21 @@ static void eta_text(const run_view *v, const run_event *e, char out[80]) {
     out[0] = 0;
   else
     snprintf(out, 80, ", %s %s left", unknown ? "more than" : "about", t);
+}
+
+/* "[#####---------------]  25 %  " of all cells. */
+static void bar_text(const run_event *e, char out[BAR + 16]) {
+  int64_t done = 0, total = 0;
+  for (int s = 0; s < STAGE_COUNT; s++) {
+    done += e->plan_done[s];
+    total += e->plan_total[s];
+  }
+  int full = total ? (int)(BAR * done / total) : 0;
+  char bar[BAR + 1];
+  memset(bar, '-', BAR);
+  memset(bar, '#', (size_t)full);
+  bar[BAR] = 0;
+  snprintf(out, BAR + 16, "[%s] %3d %%  ", bar, total ? (int)(100 * done / total) : 0);
 }
 
 static void count_text(const run_view *v, const run_event *e, char out[320]) {
@@ -64,12 +85,13 @@ static void count_text(const run_view *v, const run_event *e, char out[320]) {
 }
 
 static void redraw(run_view *v, const run_event *e) {
-  char line[320];
+  char line[320], bar[BAR + 16];
   int width = cli_columns(2);
   if (width <= 0 || width > 300) width = 80;
   erase(v);
   count_text(v, e, line);
-  fprintf(stderr, "%.*s\n", width - 1, line);
+  bar_text(e, bar);
+  fprintf(stderr, "%s%.*s\n", bar, width > BAR + 16 ? width - BAR - 12 : 0, line);
   v->lines = 1;
   for (int w = 0; w < v->jobs && w < RUN_VIEW_WORKERS; w++) {
     if (!v->worker[w][0]) continue;

@@ -117,7 +117,7 @@ static int count_states(store *s, err *e, int64_t study_id, int64_t now_ms, stor
   int row, rc = OK;
   TRY(stmt_open(&q, s, e,
                 "SELECT c.stage, c.state, count(*), sum(c.state='running' AND c.lease_until_ms<?2) FROM cell c"
-                " WHERE ?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)"
+                " WHERE (?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key))" DB_WANTED
                 " GROUP BY c.stage, c.state"));
   stmt_int(&q, study_id);
   stmt_int(&q, now_ms);
@@ -136,27 +136,47 @@ out:
 }
 
 int store_status(store *s, err *e, int64_t study_id, int64_t now_ms, store_counts *out) {
-  stmt q = {0};
-  int row, rc = OK;
   *out = (store_counts){0};
-  for (int i = 0; i < STAGE_COUNT; i++) out->stage_ms[i] = -1;
-  TRY(count_states(s, e, study_id, now_ms, out));
+  return count_states(s, e, study_id, now_ms, out);
+}
+
+typedef struct stage_time {
+  stage stage;
+  int64_t ms;
+} stage_time;
+
+static int fill_time(stmt *q, err *e, store_pool *p, void *row) {
+  stage_time *r = row;
+  (void)p;
+  r->ms = stmt_i64(q, 1, 0);
+  return stage_parse(stmt_str(q, 0), &r->stage) == OK ? OK : err_set(e, E_STORE, "a cell of an unknown stage");
+}
+
+static int by_stage_and_time(const void *a, const void *b) {
+  const stage_time *x = a, *y = b;
+  int c = (x->stage > y->stage) - (x->stage < y->stage);
+  return c ? c : (x->ms > y->ms) - (x->ms < y->ms);
+}
+
+/* Sorted here: SQLite's window functions take several times as long. */
+int store_medians(store *s, err *e, int64_t study_id, int64_t ms[STAGE_COUNT]) {
+  stmt q;
+  any_list l = {0};
+  int rc = OK;
+  for (int i = 0; i < STAGE_COUNT; i++) ms[i] = -1;
   TRY(stmt_open(&q, s, e,
-                "WITH d AS (SELECT c.stage, a.ended_ms-a.started_ms AS ms,"
-                "  row_number() OVER (PARTITION BY c.stage ORDER BY a.ended_ms-a.started_ms) AS i,"
-                "  count(*) OVER (PARTITION BY c.stage) AS n"
-                "  FROM attempt a JOIN cell c USING(key) WHERE a.state='done'"
-                "  AND (?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)))"
-                " SELECT stage, ms FROM d WHERE i=(n+1)/2"));
+                "SELECT c.stage, a.ended_ms-a.started_ms FROM cell c JOIN attempt a ON a.attempt_id=c.done_attempt_id"
+                " WHERE ?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)"));
   stmt_int(&q, study_id);
-  for (;;) {
-    stage st;
-    TRY(stmt_row(&q, &row));
-    if (!row) break;
-    if (stage_parse(stmt_str(&q, 0), &st) == OK) out->stage_ms[st] = stmt_i64(&q, 1, -1);
+  TRY(collect(&q, e, &l, sizeof(stage_time), fill_time));
+  stage_time *t = l.at;
+  if (l.n) qsort(t, (size_t)l.n, sizeof *t, by_stage_and_time);
+  for (int64_t i = 0, end; i < l.n; i = end) {
+    for (end = i + 1; end < l.n && t[end].stage == t[i].stage;) end++;
+    ms[t[i].stage] = t[i + (end - i - 1) / 2].ms;
   }
 out:
-  stmt_close(&q);
+  drop(&l);
   return rc;
 }
 

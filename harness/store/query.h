@@ -22,10 +22,11 @@ void store_studies_free(store_studies *l);
 
 typedef struct store_counts {
   int64_t n[STAGE_COUNT][CELL_STATES];
-  int64_t lost;                  /* running cells whose lease has expired */
-  int64_t stage_ms[STAGE_COUNT]; /* median duration of done attempts, -1 when there is none */
+  int64_t lost; /* running cells whose lease has expired */
 } store_counts;
 int store_status(store *s, err *e, int64_t study_id, int64_t now_ms, store_counts *out) TD_MUST_CHECK;
+/* Median duration, by stage, of the attempts that made cells done (of any study when 0); -1 when there is none. */
+int store_medians(store *s, err *e, int64_t study_id, int64_t ms[STAGE_COUNT]) TD_MUST_CHECK;
 
 typedef struct store_cell_row {
   const char *key, *spec_json, *lease_owner; /* lease_owner NULL unless running */
