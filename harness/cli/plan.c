@@ -9,8 +9,6 @@
 #include "cli/progress.h"
 #include "cli/study.h"
 #include "cli/verbs.h"
-#include "model/block_vae.h"
-#include "model/words.h"
 #include "run/estimate.h"
 #include "run/host.h"
 #include "run/standing.h"
@@ -59,39 +57,6 @@ static int64_t state_cells(const int64_t n[CELL_STATES], int column) {
   return n[of[column]] + (of[column] == CELL_READY ? n[CELL_WAITING] : 0);
 }
 
-/* --- costs --- */
-
-static const json *value(const study_row *r, const char *path) {
-  return r->value[spec_find(path)].v;
-}
-
-static int whole(const study_row *r, const char *path) {
-  return (int)value(r, path)->num;
-}
-
-static int measure_row(cli *c, const study_row *r, cost_table *to) {
-  int rc = OK;
-  json *j = NULL;
-  if (design_imports(&r->design)) return OK;
-  const char *config = value(r, "model.config")->str, *slash = strrchr(config, '/');
-  const json *size = value(r, "data.size");
-  plan_request q = {.shape = {.rank = whole(r, "train.rank")},
-                    .batch = whole(r, "train.batch"),
-                    .frames = whole(r, "data.frames") / BLOCK_VAE_FRAMES,
-                    .height = (int)json_at(size, 0)->num / BLOCK_VAE_SIDE,
-                    .width = (int)json_at(size, 1)->num / BLOCK_VAE_SIDE,
-                    .n_text = WORDS_ROWS};
-  TRY(json_read(&c->err, config, &j));
-  TRY(dit_config_read(&c->err, j, config, &q.cfg));
-  design_layout(&r->design, &q.l);
-  /* guidance runs the pass with and without the caption */
-  TRY(costs_measure(&c->err, &q, slash ? slash + 1 : config, r->name, value(r, "sample.guidance")->num == 1 ? 1 : 2,
-                    to));
-out:
-  json_free(j);
-  return rc;
-}
-
 /* --- looking --- */
 
 static void add_need(need *n, const estimate *x) {
@@ -119,7 +84,7 @@ static int look(cli *c, outlook *o) {
     add_need(&o->need[STAGE_COUNT], &guess[i]);
   }
   TRY(plan_differ(&c->err, o->s, o->l->s->name, p, &o->diff));
-  for (int i = 0; i < o->l->s->n_rows; i++) TRY(measure_row(c, &o->l->s->rows[i], &o->costs));
+  for (int i = 0; i < o->l->s->n_rows; i++) TRY(costs_row(&c->err, &o->l->s->rows[i], &o->costs));
 out:
   free(state);
   free(guess);

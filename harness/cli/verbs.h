@@ -8,6 +8,7 @@ extern const cli_verb verb_cancel;
 extern const cli_verb verb_check;
 extern const cli_verb verb_demo;
 extern const cli_verb verb_doctor;
+extern const cli_verb verb_figure;
 extern const cli_verb verb_flow;
 extern const cli_verb verb_forward;
 extern const cli_verb verb_gc;
