@@ -38,6 +38,23 @@ ok "their time is known from those of the same shape" json_is \
   '[.stages.sample.to_run, .stages.sample.cells_of_unknown_time, .stages.sample.worker_seconds > 0]' '[6,0,true]'
 ok "and their size" json_is '[.stages.sample.cells_of_unknown_size, .stages.sample.bytes > 0]' '[0,true]'
 
+# Times that are known to the millisecond: a pack shares its time, and one slow cell of a shape moves no median.
+if have sqlite3; then
+  cp -r results/local timed
+  samples="key IN (SELECT key FROM cell WHERE stage = 'sample')"
+  sqlite3 timed/store.db "UPDATE attempt SET started_ms = 1000, ended_ms = 7000 WHERE $samples"
+  run plan seeds.json --results timed --json
+  ok "twelve cells of a pack of 6 s take 0.5 s each" json_is '.stages.sample.worker_seconds' 3
+  sqlite3 timed/store.db "UPDATE attempt SET started_ms = attempt_id * 1000000, ended_ms = attempt_id * 1000000 + 250
+    WHERE $samples; UPDATE attempt SET ended_ms = started_ms + 900000 WHERE attempt_id IN (SELECT max(attempt_id)
+    FROM attempt JOIN cell USING(key) WHERE stage = 'sample' GROUP BY json_extract(spec_json, '\$.design'))"
+  run plan seeds.json --results timed --json
+  ok "the median of each shape counts" json_is '.stages.sample.worker_seconds' 1.5
+else
+  skip "shared times" "no sqlite3"
+  skip "medians" "no sqlite3"
+fi
+
 run plan smoke --set sample.steps=3 --json
 ok "a changed setting changes what reads it" json_is \
   '[.stages.train.to_run, .stages.sample.to_run, .stages.score.to_run]' '[0,12,12]'
