@@ -68,31 +68,37 @@ static void bar_text(const run_event *e, char out[BAR + 16]) {
   snprintf(out, BAR + 16, "[%s] %3d %%  ", bar, total ? (int)(100 * done / total) : 0);
 }
 
-static void count_text(const run_view *v, const run_event *e, char out[320]) {
+#define COUNTS 320
+
+static void count_text(const run_event *e, char out[COUNTS]) {
   int n = 0;
-  char eta[80], spent[PROGRESS_TIME];
   out[0] = 0;
   for (int s = 0; s < STAGE_COUNT; s++)
     if (e->plan_total[s])
-      n += snprintf(out + n, 320 - (size_t)n, "%s%s %lld/%lld", n ? ", " : "", stage_name((stage)s),
+      n += snprintf(out + n, COUNTS - (size_t)n, "%s%s %lld/%lld", n ? ", " : "", stage_name((stage)s),
                     (long long)e->plan_done[s], (long long)e->plan_total[s]);
   if (e->failed + e->blocked)
-    n += snprintf(out + n, 320 - (size_t)n, ", %lld failed, %lld blocked", (long long)e->failed,
-                  (long long)e->blocked);
+    snprintf(out + n, COUNTS - (size_t)n, ", %lld failed, %lld blocked", (long long)e->failed, (long long)e->blocked);
+}
+
+/* "12 s, about 5 s left" */
+static void time_text(const run_view *v, const run_event *e, char out[PROGRESS_TIME + 80]) {
+  char eta[80], spent[PROGRESS_TIME];
   eta_text(v, e, eta);
   progress_time(clock_seconds() - v->began, spent);
-  snprintf(out + n, 320 - (size_t)n, " (%s%s)", spent, eta);
+  snprintf(out, PROGRESS_TIME + 80, "%s%s", spent, eta);
 }
 
 static void redraw(run_view *v, const run_event *e) {
-  char line[320], bar[BAR + 16];
+  char counts[COUNTS], bar[BAR + 16], times[PROGRESS_TIME + 80];
   int width = cli_columns(2);
   if (width <= 0 || width > 300) width = 80;
   erase(v);
-  count_text(v, e, line);
   bar_text(e, bar);
-  fprintf(stderr, "%s%.*s\n", bar, width > BAR + 16 ? width - BAR - 12 : 0, line);
-  v->lines = 1;
+  time_text(v, e, times);
+  count_text(e, counts);
+  fprintf(stderr, "%s%.*s\n%.*s\n", bar, width > BAR + 16 ? width - BAR - 12 : 0, times, width - 1, counts);
+  v->lines = 2;
   for (int w = 0; w < v->jobs && w < RUN_VIEW_WORKERS; w++) {
     if (!v->worker[w][0]) continue;
     fprintf(stderr, "  %.*s\n", width - 3, v->worker[w]);
@@ -143,7 +149,7 @@ static void say(run_view *v, const run_event *e) {
 }
 
 static void plain(run_view *v, const run_event *e) {
-  char line[320];
+  char line[160], counts[COUNTS], times[PROGRESS_TIME + 80];
   double t = clock_seconds();
   int change = e->kind == RUN_STARTED && (e->stage <= STAGE_TRAIN);
   if (change) {
@@ -153,8 +159,9 @@ static void plain(run_view *v, const run_event *e) {
   int due = e->kind == RUN_BEGIN || e->kind == RUN_END || t - v->shown > PULSE ||
             (e->kind == RUN_FINISHED && t - v->shown > 5);
   if (!due) return;
-  count_text(v, e, line);
-  cli_note(v->c, "%s", line);
+  count_text(e, counts);
+  time_text(v, e, times);
+  cli_note(v->c, "%s (%s)", counts, times);
   v->shown = t;
 }
 

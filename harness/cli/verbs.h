@@ -25,6 +25,7 @@ extern const cli_verb verb_sheet;
 extern const cli_verb verb_show;
 extern const cli_verb verb_sql;
 extern const cli_verb verb_status;
+extern const cli_verb verb_study_kit;
 extern const cli_verb verb_table;
 extern const cli_verb verb_verify;
 extern const cli_verb verb_version;

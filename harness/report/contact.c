@@ -8,10 +8,8 @@
 #include "base/mem.h"
 #include "media/moving.h"
 #include "media/picture.h"
-#include "media/video.h"
 #include "metrics/outline.h"
-#include "store/object.h"
-#include "store/query.h"
+#include "report/study_clips.h"
 
 void contact_over_checker(const clip *c, int frame, int square, float *over) {
   int64_t n = (int64_t)c->height * c->width;
@@ -232,37 +230,6 @@ static int find_prompt(err *e, const study *st, const char *id, int *out) {
   return err_set(e, E_ARG, "the study has no prompt '%.80s'", id);
 }
 
-/* Key of the sample that the row's first point with the prompt rests on, or NULL. */
-static const char *sample_key(const study *st, const plan *p, int row, int prompt) {
-  for (int64_t i = 0; i < st->n_points; i++) {
-    if (st->points[i].row != row || st->points[i].prompt != prompt) continue;
-    const plan_cell *score = &p->cell[p->score[i]];
-    for (int j = 0; j < score->n_inputs; j++)
-      if (strcmp(score->input[j].role, "sample") == 0) return score->input[j].hash;
-  }
-  return NULL;
-}
-
-/* The clip of a sample; *out stays NULL when it is not made yet. */
-static int load_clip(err *e, store *s, const char *key, clip *room, const clip **out) {
-  char path[STORE_PATH];
-  store_artifacts list = {0};
-  int rc = OK;
-  if (!key) return OK;
-  TRY(store_artifact_list(s, e, key, &list));
-  for (int64_t i = 0; i < list.n; i++) {
-    if (strcmp(list.at[i].kind, "clip") != 0) continue;
-    TRY(object_verify(s, e, list.at[i].sha256));
-    TRY(object_path(s, e, list.at[i].sha256, path));
-    TRY(video_read(e, path, NULL, room));
-    *out = room;
-    break;
-  }
-out:
-  store_artifacts_free(&list);
-  return rc;
-}
-
 /* What a contact_input borrows. */
 typedef struct picked {
   const char **rows, **columns;
@@ -271,18 +238,6 @@ typedef struct picked {
   int *prompt, *row;
 } picked;
 
-/* Prompts that the matrix uses, in order; returns their number. */
-static int used_prompts(const study *st, int *list) {
-  int n = 0;
-  for (int p = 0; p < st->n_prompts; p++)
-    for (int64_t i = 0; i < st->n_points; i++)
-      if (st->points[i].prompt == p) {
-        list[n++] = p;
-        break;
-      }
-  return n;
-}
-
 static int choose_prompts(err *e, const study *st, const contact_choice *choice, picked *x, int *n) {
   int rc = OK, used;
   *n = choice->n_prompts > 0 ? choice->n_prompts : 4;
@@ -290,7 +245,7 @@ static int choose_prompts(err *e, const study *st, const contact_choice *choice,
   if (choice->prompts) {
     for (int i = 0; i < *n; i++) TRY(find_prompt(e, st, choice->prompts[i], &x->prompt[i]));
   } else {
-    used = used_prompts(st, x->prompt);
+    used = study_clip_prompts(st, x->prompt);
     if (*n > used) *n = used;
     for (int i = 0; i < *n; i++) x->prompt[i] = x->prompt[(int64_t)i * used / *n];
   }
@@ -347,8 +302,10 @@ int contact_study(err *e, store *s, const study *st, const plan *p, const contac
   for (int r = 0; r < in.n_rows; r++)
     for (int c = 0; c < in.n_columns; c++) {
       int i = r * in.n_columns + c;
-      TRY(load_clip(e, s, sample_key(st, p, x.row[r], x.prompt[c]), &x.room[i], &x.clips[i]));
-      *shown += x.clips[i] != NULL;
+      int64_t point = study_clip_point(st, x.row[r], x.prompt[c]);
+      int found = 0;
+      if (point >= 0) TRY(study_clip_read(e, s, study_clip_key(p, point), &x.room[i], &found));
+      if (found) x.clips[i] = &x.room[i], ++*shown;
     }
   TRY(contact_write(e, &in, path));
 out:
