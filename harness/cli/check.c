@@ -2,21 +2,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/costs.h"
+#include "cli/grid.h"
 #include "cli/study.h"
 #include "cli/verbs.h"
 
 typedef struct check_args {
   study_args study;
-  int plan;
 } check_args;
 
 static const cli_option options[] = {
     STUDY_OPTIONS(check_args),
-    {.name = "plan",
-     .kind = CLI_FLAG,
-     .offset = offsetof(check_args, plan),
-     .help = "also print memory and work of a training step and a sampling pass of every variant"},
     {.name = NULL},
 };
 
@@ -84,7 +79,7 @@ static json *sets_json(const study *s) {
   return list;
 }
 
-static json *as_json(const loaded_study *l, const cost_table *costs) {
+static json *as_json(const loaded_study *l) {
   json *j = json_new(JSON_OBJECT);
   cli_set_text(&j, "file", l->file);
   cli_set_bool(&j, "ok", l->p != NULL);
@@ -100,11 +95,10 @@ static json *as_json(const loaded_study *l, const cost_table *costs) {
   cli_set_int(&j, "points", l->s->n_points);
   cli_set_int(&j, "excluded", l->s->n_excluded);
   cli_set(&j, "cells", cells_json(l->p));
-  if (costs->n) cli_set(&j, "plan", costs_json(costs));
   return j;
 }
 
-static void as_text(const loaded_study *l, const cost_table *costs, text *t) {
+static void as_text(const loaded_study *l, text *t) {
   const study *s = l->s;
   grid g = {.cols = 2};
   text_addf(t, "study %s: %d variants, %d prompts, %d metrics, %lld points", s->name, s->n_rows, s->n_prompts,
@@ -122,35 +116,28 @@ static void as_text(const loaded_study *l, const cost_table *costs, text *t) {
   grid_add(&g, "%lld", (long long)l->p->n);
   grid_print(&g, t);
   grid_free(&g);
-  if (costs->n) {
-    text_add(t, "\nper training step and per sampling pass, from the null backend (no work is done)\n");
-    costs_text(costs, t);
-  }
 }
 
 static int run(cli *c, const void *args) {
   int rc = OK;
   const check_args *a = args;
   loaded_study l;
-  cost_table costs = {0};
   text t = {0};
   rc = loaded_study_open(c, &a->study, &l);
   if (rc == E_CONFIG && c->json) {
     err before = c->err; /* the document is printed all the same; its failure to print matters less */
-    rc = cli_put_json(c, as_json(&l, &costs));
+    rc = cli_put_json(c, as_json(&l));
     c->err = before;
     FAIL(&c->err, E_CONFIG, "%s", before.text);
   }
   TRY(rc);
-  for (int i = 0; a->plan && i < l.s->n_rows; i++) TRY(costs_row(&c->err, &l.s->rows[i], &costs));
   if (c->json) {
-    TRY(cli_put_json(c, as_json(&l, &costs)));
+    TRY(cli_put_json(c, as_json(&l)));
   } else {
-    as_text(&l, &costs, &t);
+    as_text(&l, &t);
     TRY(cli_put(c, &t));
   }
 out:
-  costs_free(&costs);
   loaded_study_close(&l);
   return rc;
 }
@@ -162,11 +149,11 @@ const cli_verb verb_check = {
     .usage = "STUDY [NAME=VALUE]...",
     .about =
         "Reads a study file, validates and expands it and counts the cells of every stage; nothing is run but the\n"
-        "--describe of its external scorers. All problems go to standard error as FILE:LINE:COLUMN with the\n"
-        "nearest name that exists. STUDY is a file, or the name of one in configs/studies; NAME=VALUE are the\n"
-        "study's own arguments.",
+        "--describe of its external scorers, and no store is looked at. All problems go to standard error as\n"
+        "FILE:LINE:COLUMN with the nearest name that exists. STUDY is a file, or the name of one in "
+        "configs/studies;\n"
+        "NAME=VALUE are the study's own arguments.",
     .examples = "tandem check ablation\n"
-                "tandem check configs/studies/ablation.json --plan\n"
                 "tandem check configs/studies/emoji.json data=clips/ --set train.steps=100 --json",
     .shared = CLI_JSON | CLI_CONFIGS,
     .options = options,

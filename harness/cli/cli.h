@@ -52,6 +52,7 @@ typedef struct cli_option {
   const char *value;   /* "FILE", for help; NULL for flags */
   const char *help;    /* one sentence */
   const char *initial; /* the default as it would be typed; NULL: none (zero, NULL) */
+  const char *bare;    /* CLI_TEXT: its value when it is given without one; a value then needs a '=' */
   int required;
   double lo, hi;              /* CLI_INT, CLI_NUMBER */
   const char *const *choices; /* CLI_CHOICE, NULL-terminated */

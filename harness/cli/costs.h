@@ -1,5 +1,5 @@
 /* Tables of what training steps and forward passes cost, from the null backend: for `doctor --plan` and
- * `check --plan`. */
+ * `plan`. */
 #ifndef TD_CLI_COSTS_H
 #define TD_CLI_COSTS_H
 

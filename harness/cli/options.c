@@ -188,6 +188,7 @@ static int read_long(cli *c, reader *r, const char *word) {
     if (value) return err_set(&c->err, E_ARG, "--%s takes no value", f.option->name);
     return set(c, f, NULL, r->argc);
   }
+  if (!value && f.option->bare) return set(c, f, f.option->bare, r->argc);
   if (!value && r->at == r->argc)
     return err_set(&c->err, E_ARG, "--%s wants a value (%s)", f.option->name,
                    f.option->value ? f.option->value : "one of its choices");
@@ -279,7 +280,7 @@ static void option_help(const cli_option *o, text *out) {
     text_addf(&left, "  -%c, --%s", o->alias, o->name);
   else
     text_addf(&left, "      --%s", o->name);
-  if (o->value) text_addf(&left, " %s", o->value);
+  if (o->value) text_addf(&left, o->bare ? "[=%s]" : " %s", o->value);
   for (int i = 0; o->choices && o->choices[i]; i++) text_addf(&left, "%s%s", i ? "|" : " ", o->choices[i]);
   text_add(&words, o->help);
   if (o->required) text_add(&words, " (needed)");

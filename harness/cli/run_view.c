@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 
 #define REDRAW 0.2 /* seconds */
+#define BAR 20     /* columns of the bar */
 #define PULSE 60   /* seconds between lines when nothing changes, without a terminal */
 
 void run_view_open(run_view *v, const cli *c, int jobs) {
@@ -23,21 +24,26 @@ static void erase(run_view *v) {
   v->lines = 0;
 }
 
-/* From the mean time of finished cells of the same stage; a stage that has not finished a cell yet makes it a lower
- * bound. */
+/* Seconds of one worker that a cell of the stage takes: what measured cells of the same shapes say, else what this
+ * run has seen; -1: neither. */
+static double cell_seconds(const run_view *v, const run_event *e, int s) {
+  double own = v->finished[s] ? v->spent[s] / (double)v->finished[s] : -1;
+  if (e->stage_ms[s] >= 0 && (!e->unmeasured[s] || own < 0)) return e->stage_ms[s] / 1000;
+  return own;
+}
+
+/* A stage of which nothing is known makes it a lower bound. */
 static void eta_text(const run_view *v, const run_event *e, char out[80]) {
   double left = 0;
   int unknown = 0, any = 0;
   for (int s = 0; s < STAGE_COUNT; s++) {
-    double cells = (double)(e->plan_total[s] - e->plan_done[s]);
+    double cells = (double)(e->plan_total[s] - e->plan_done[s]), each = cell_seconds(v, e, s);
     if (cells <= 0) continue;
     any = 1;
     for (int w = 0; w < v->jobs && w < RUN_VIEW_WORKERS; w++)
       if (v->worker[w][0] && v->stage[w] == (stage)s) cells -= v->part[w] * (double)v->cells[w];
-    if (v->finished[s])
-      left += cells * v->spent[s] / (double)v->finished[s];
-    else
-      unknown = 1;
+    unknown |= each < 0;
+    if (each > 0) left += cells * each;
   }
   char t[PROGRESS_TIME];
   progress_time(left / v->jobs, t);
@@ -47,30 +53,52 @@ static void eta_text(const run_view *v, const run_event *e, char out[80]) {
     snprintf(out, 80, ", %s %s left", unknown ? "more than" : "about", t);
 }
 
-static void count_text(const run_view *v, const run_event *e, char out[320]) {
+/* "[#####---------------]  25 %  " of all cells. */
+static void bar_text(const run_event *e, char out[BAR + 16]) {
+  int64_t done = 0, total = 0;
+  for (int s = 0; s < STAGE_COUNT; s++) {
+    done += e->plan_done[s];
+    total += e->plan_total[s];
+  }
+  int full = total ? (int)(BAR * done / total) : 0;
+  char bar[BAR + 1];
+  memset(bar, '-', BAR);
+  memset(bar, '#', (size_t)full);
+  bar[BAR] = 0;
+  snprintf(out, BAR + 16, "[%s] %3d %%  ", bar, total ? (int)(100 * done / total) : 0);
+}
+
+#define COUNTS 320
+
+static void count_text(const run_event *e, char out[COUNTS]) {
   int n = 0;
-  char eta[80], spent[PROGRESS_TIME];
   out[0] = 0;
   for (int s = 0; s < STAGE_COUNT; s++)
     if (e->plan_total[s])
-      n += snprintf(out + n, 320 - (size_t)n, "%s%s %lld/%lld", n ? ", " : "", stage_name((stage)s),
+      n += snprintf(out + n, COUNTS - (size_t)n, "%s%s %lld/%lld", n ? ", " : "", stage_name((stage)s),
                     (long long)e->plan_done[s], (long long)e->plan_total[s]);
   if (e->failed + e->blocked)
-    n += snprintf(out + n, 320 - (size_t)n, ", %lld failed, %lld blocked", (long long)e->failed,
-                  (long long)e->blocked);
+    snprintf(out + n, COUNTS - (size_t)n, ", %lld failed, %lld blocked", (long long)e->failed, (long long)e->blocked);
+}
+
+/* "12 s, about 5 s left" */
+static void time_text(const run_view *v, const run_event *e, char out[PROGRESS_TIME + 80]) {
+  char eta[80], spent[PROGRESS_TIME];
   eta_text(v, e, eta);
   progress_time(clock_seconds() - v->began, spent);
-  snprintf(out + n, 320 - (size_t)n, " (%s%s)", spent, eta);
+  snprintf(out, PROGRESS_TIME + 80, "%s%s", spent, eta);
 }
 
 static void redraw(run_view *v, const run_event *e) {
-  char line[320];
+  char counts[COUNTS], bar[BAR + 16], times[PROGRESS_TIME + 80];
   int width = cli_columns(2);
   if (width <= 0 || width > 300) width = 80;
   erase(v);
-  count_text(v, e, line);
-  fprintf(stderr, "%.*s\n", width - 1, line);
-  v->lines = 1;
+  bar_text(e, bar);
+  time_text(v, e, times);
+  count_text(e, counts);
+  fprintf(stderr, "%s%.*s\n%.*s\n", bar, width > BAR + 16 ? width - BAR - 12 : 0, times, width - 1, counts);
+  v->lines = 2;
   for (int w = 0; w < v->jobs && w < RUN_VIEW_WORKERS; w++) {
     if (!v->worker[w][0]) continue;
     fprintf(stderr, "  %.*s\n", width - 3, v->worker[w]);
@@ -121,7 +149,7 @@ static void say(run_view *v, const run_event *e) {
 }
 
 static void plain(run_view *v, const run_event *e) {
-  char line[320];
+  char line[160], counts[COUNTS], times[PROGRESS_TIME + 80];
   double t = clock_seconds();
   int change = e->kind == RUN_STARTED && (e->stage <= STAGE_TRAIN);
   if (change) {
@@ -131,8 +159,9 @@ static void plain(run_view *v, const run_event *e) {
   int due = e->kind == RUN_BEGIN || e->kind == RUN_END || t - v->shown > PULSE ||
             (e->kind == RUN_FINISHED && t - v->shown > 5);
   if (!due) return;
-  count_text(v, e, line);
-  cli_note(v->c, "%s", line);
+  count_text(e, counts);
+  time_text(v, e, times);
+  cli_note(v->c, "%s (%s)", counts, times);
   v->shown = t;
 }
 

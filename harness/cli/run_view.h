@@ -28,7 +28,11 @@ void run_view_close(run_view *v);
 /* Runs a loaded study into the store c->results with that view, and says how it ended (c->status). */
 typedef struct run_verb_options {
   int64_t jobs, max_fail;
-  int retry;
+  const char *retry;    /* NULL: no; "all", or classes as in store_retry */
+  const char *only;     /* a selector, or NULL */
+  double budget_s;      /* 0: none */
+  const char *events;   /* a file, "-", or NULL */
+  const study_args *as; /* how the study was asked for, for the command that runs a cell again; or NULL */
 } run_verb_options;
 int run_verb_study(cli *c, const loaded_study *l, const run_verb_options *o, run_summary *sum) TD_MUST_CHECK;
 

@@ -6,13 +6,13 @@
 #include "run/scorer_study.h"
 #include "study/content.h"
 
-static int read_and_plan(cli *c, const study_args *a, loaded_study *l) {
+static int read_and_plan(cli *c, const study_args *a, const cli_list *args, loaded_study *l) {
   int rc = OK;
   err why = {0};
   study_input in = {.file = l->file,
                     .home = cli_configs(c),
-                    .args = c->words.v + 1,
-                    .n_args = c->words.n - 1,
+                    .args = args->v,
+                    .n_args = args->n,
                     .sets = a->sets.v,
                     .n_sets = a->sets.n,
                     .limit = a->limit,
@@ -26,11 +26,16 @@ static int read_and_plan(cli *c, const study_args *a, loaded_study *l) {
 }
 
 int loaded_study_open(cli *c, const study_args *a, loaded_study *out) {
+  cli_list args = {c->words.v + 1, c->words.n - 1};
+  return loaded_study_named(c, c->words.v[0], a, &args, out);
+}
+
+int loaded_study_named(cli *c, const char *name, const study_args *a, const cli_list *args, loaded_study *out) {
   int rc = OK;
   text t = {0};
   *out = (loaded_study){0};
-  TRY(cli_study_file(c, c->words.v[0], &out->file));
-  rc = read_and_plan(c, a, out);
+  TRY(cli_study_file(c, name, &out->file));
+  rc = read_and_plan(c, a, args, out);
   problems_print(&out->problems, &t);
   if (t.p) fputs(t.p, stderr);
   text_free(&t);

@@ -33,6 +33,9 @@ typedef struct loaded_study {
 /* Reads, checks and expands words[0] of the command line with words[1..] as the study's arguments. Every problem goes
  * to standard error; with errors the result is E_CONFIG and s and p are NULL, the problems stay. */
 int loaded_study_open(cli *c, const study_args *a, loaded_study *out) TD_MUST_CHECK;
+/* The same for a study that an option names, with `args` as its arguments. */
+int loaded_study_named(cli *c, const char *name, const study_args *a, const cli_list *args,
+                       loaded_study *out) TD_MUST_CHECK;
 void loaded_study_close(loaded_study *l);
 
 #endif

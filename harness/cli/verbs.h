@@ -4,16 +4,23 @@
 
 #include "cli/cli.h"
 
+extern const cli_verb verb_cancel;
 extern const cli_verb verb_check;
-extern const cli_verb verb_doctor;
 extern const cli_verb verb_demo;
+extern const cli_verb verb_doctor;
 extern const cli_verb verb_figure;
 extern const cli_verb verb_flow;
 extern const cli_verb verb_forward;
+extern const cli_verb verb_gc;
+extern const cli_verb verb_log;
 extern const cli_verb verb_metrics;
 extern const cli_verb verb_paper;
+extern const cli_verb verb_plan;
 extern const cli_verb verb_pretrain;
 extern const cli_verb verb_report;
+extern const cli_verb verb_reset;
+extern const cli_verb verb_retry;
+extern const cli_verb verb_rm;
 extern const cli_verb verb_run;
 extern const cli_verb verb_score;
 extern const cli_verb verb_sheet;
@@ -22,6 +29,8 @@ extern const cli_verb verb_sql;
 extern const cli_verb verb_status;
 extern const cli_verb verb_study_kit;
 extern const cli_verb verb_table;
+extern const cli_verb verb_verify;
 extern const cli_verb verb_version;
+extern const cli_verb verb_why;
 
 #endif

@@ -16,13 +16,17 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "run/estimate.h"
 #include "run/host.h"
+#include "run/only.h"
 #include "run/worker.h"
 #include "store/job.h"
 #include "store/register.h"
 
+#define GRACE_MS 10000 /* for a worker that is out of its time to save */
 #define LEASE_MS 120000
 #define HEARTBEAT_MS 15000
+#define LOOK_MS 1000 /* between looks whether somebody cancelled what runs here */
 #define POLL_MS 100
 #define MOST_JOBS 64
 #define SAMPLE_PACK 16
@@ -35,7 +39,8 @@ typedef struct slot {
   store_jobs jobs;
   stage stage;
   double since;
-  int64_t beat_ms;
+  int64_t beat_ms, look_ms;
+  int64_t limit_ms, expired_ms; /* of the pack, 0: none; when it was over, 0: not yet */
 } slot;
 
 typedef struct runner {
@@ -52,6 +57,8 @@ typedef struct runner {
   int solo[STAGE_COUNT]; /* a pack of this stage died: cells go one by one from now on */
   double began;
   int64_t failures;
+  double stage_ms[STAGE_COUNT];
+  int64_t unmeasured[STAGE_COUNT];
 } runner;
 
 /* --- events --- */
@@ -65,6 +72,8 @@ static int counts(runner *q, run_event *e) {
     for (int k = 0; k < CELL_STATES; k++) e->plan_total[s] += c.n[s][k];
     e->failed += c.n[s][CELL_FAILED];
     e->blocked += c.n[s][CELL_BLOCKED];
+    e->stage_ms[s] = q->stage_ms[s];
+    e->unmeasured[s] = q->unmeasured[s];
   }
 out:
   return rc;
@@ -118,6 +127,8 @@ static void child(runner *q, const slot *w, int notes, int threads) {
   if (fd >= 0) dup2(fd, 2);
   sigemptyset(&term);
   sigaddset(&term, SIGTERM);
+  sigaddset(&term, SIGUSR2);
+  sigprocmask(SIG_BLOCK, &term, NULL); /* it may come before anybody reads the descriptor */
   int signals = signalfd(-1, &term, SFD_NONBLOCK | SFD_CLOEXEC);
   worker_task t = {.plan = q->r->plan,
                    .results = q->r->results,
@@ -127,6 +138,27 @@ static void child(runner *q, const slot *w, int notes, int threads) {
                    .signals = signals,
                    .self = q->r->self};
   _exit(worker_run(&t));
+}
+
+/* resources.STAGE.minutes of the pack's cells together. */
+static int time_limit(runner *q, const slot *w, int64_t *ms) {
+  int rc = OK;
+  json *hints = NULL;
+  char path[64];
+  *ms = 0;
+  snprintf(path, sizeof path, "resources.%s.minutes", stage_name(w->stage));
+  for (int64_t i = 0; i < w->jobs.n; i++) {
+    int64_t at = plan_find(q->r->plan, w->jobs.at[i].key);
+    const char *hint = at >= 0 ? q->r->plan->cell[at].hints : "{}";
+    TRY(json_parse(q->e, "hints", hint, strlen(hint), &hints));
+    const json *minutes = spec_get(hints, path);
+    if (minutes && minutes->type == JSON_NUMBER) *ms += (int64_t)(minutes->num * 60000);
+    json_free(hints);
+    hints = NULL;
+  }
+out:
+  json_free(hints);
+  return rc;
 }
 
 static int spawn(runner *q, slot *w, int threads) {
@@ -149,7 +181,8 @@ static int spawn(runner *q, slot *w, int threads) {
   w->pid = pid;
   w->notes = pipes[0];
   w->since = clock_seconds();
-  w->beat_ms = store_now_ms();
+  w->beat_ms = w->look_ms = store_now_ms();
+  w->expired_ms = 0;
   q->busy++;
   return emit(q, about(q, w, RUN_STARTED));
 }
@@ -201,6 +234,7 @@ static int fill(runner *q) {
     if (w->pid) continue;
     TRY(claim(q, w));
     if (!w->jobs.n) break;
+    TRY(time_limit(q, w, &w->limit_ms));
     TRY(spawn(q, w, threads_for(q)));
   }
 out:
@@ -221,32 +255,51 @@ out:
   return rc;
 }
 
-/* The process died without ending its cells itself. A pack is taken apart; a single cell has failed. */
-static int bury(runner *q, slot *w, int status) {
+/* A cell whose worker did not end it itself. */
+static int fail_cell(runner *q, const store_job *j, const worker_failure *f) {
+  int retry;
+  store_failure x = {.fail_class = f->fail_class,
+                     .message = f->message,
+                     .exit_code = f->exit_code,
+                     .term_signal = f->term_signal,
+                     .usage = {-1, -1, -1, -1},
+                     .now_ms = store_now_ms(),
+                     .retry_after_ms = worker_backoff_ms(j)};
+  worker_log_failure(q->r->results, q->r->self, j, f);
+  return store_fail(q->s, q->e, j->attempt_id, &x, &retry);
+}
+
+/* Cells of the slot that have not ended: a pack is taken apart, a single cell has failed. */
+static int give_up(runner *q, slot *w, const worker_failure *f) {
   int rc = OK;
-  int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  char message[160];
-  snprintf(message, sizeof message, "the worker process ended by %s %d without a result",
-           sig ? "signal" : "exit status", sig ? sig : WEXITSTATUS(status));
   for (int64_t i = 0; i < w->jobs.n; i++) {
-    int ours, retry;
+    int ours;
     TRY(store_heartbeat(q->s, q->e, w->jobs.at[i].attempt_id, store_now_ms(), LEASE_MS, &ours));
     if (!ours) continue; /* it had ended */
     if (q->stopping || w->jobs.n > 1) {
       q->solo[w->stage] = 1;
       TRY(store_cancel(q->s, q->e, w->jobs.at[i].attempt_id, store_now_ms()));
-      continue;
+    } else {
+      TRY(fail_cell(q, &w->jobs.at[i], f));
     }
-    store_failure f = {.fail_class = sig ? "signal" : "internal",
-                       .message = message,
-                       .exit_code = sig ? -1 : WEXITSTATUS(status),
-                       .term_signal = sig ? sig : -1,
-                       .usage = {-1, -1, -1, -1},
-                       .now_ms = store_now_ms()};
-    TRY(store_fail(q->s, q->e, w->jobs.at[i].attempt_id, &f, &retry));
   }
 out:
   return rc;
+}
+
+static int bury(runner *q, slot *w, int status) {
+  int sig = WIFSIGNALED(status) ? WTERMSIG(status) : -1, code = sig < 0 ? WEXITSTATUS(status) : -1;
+  char message[160];
+  worker_failure f = {sig >= 0 ? "signal" : "internal", message, code, sig};
+  if (w->expired_ms) {
+    f.fail_class = "timeout";
+    snprintf(message, sizeof message, "not done after %.6g minutes, the limit of resources.%s.minutes",
+             (double)w->limit_ms / 60000, stage_name(w->stage));
+  } else {
+    snprintf(message, sizeof message, "the worker process ended by %s %d without a result",
+             sig >= 0 ? "signal" : "exit status", sig >= 0 ? sig : code);
+  }
+  return give_up(q, w, &f);
 }
 
 static int report_failures(runner *q, slot *w) {
@@ -305,12 +358,36 @@ out:
   return rc;
 }
 
+/* A worker that is out of its time may still save; its cell fails when it has ended. */
+static void check_limit(slot *w, int64_t t) {
+  if (w->expired_ms) {
+    if (t - w->expired_ms > GRACE_MS) kill(w->pid, SIGKILL);
+  } else if (w->limit_ms && (clock_seconds() - w->since) * 1000 > (double)w->limit_ms) {
+    w->expired_ms = t;
+    kill(w->pid, SIGUSR2);
+  }
+}
+
+/* A worker of cancelled cells saves and ends; what else it held is taken again. */
+static int look(runner *q, slot *w, int64_t t) {
+  int gone, rc = OK;
+  if (t - w->look_ms < LOOK_MS) return OK;
+  w->look_ms = t;
+  TRY(store_given_up(q->s, q->e, &w->jobs, &gone));
+  if (gone) kill(w->pid, SIGTERM);
+out:
+  return rc;
+}
+
 static int beat(runner *q) {
   int rc = OK;
   int64_t t = store_now_ms();
   for (int i = 0; i < q->jobs; i++) {
     slot *w = &q->slot[i];
-    if (!w->pid || t - w->beat_ms < HEARTBEAT_MS) continue;
+    if (!w->pid) continue;
+    TRY(look(q, w, t));
+    check_limit(w, t);
+    if (t - w->beat_ms < HEARTBEAT_MS) continue;
     w->beat_ms = t;
     for (int64_t k = 0; k < w->jobs.n; k++) {
       int ours;
@@ -359,7 +436,7 @@ static int wait_a_little(runner *q) {
 }
 
 /* Nothing to claim and no worker: either all is settled, or another process holds the rest. */
-static int settled(runner *q, int *out) {
+static int settled(runner *q, int *out, int *elsewhere) {
   int rc = OK;
   store_counts c;
   int64_t open_cells = 0;
@@ -367,25 +444,34 @@ static int settled(runner *q, int *out) {
   for (int s = 0; s < STAGE_COUNT; s++)
     open_cells += c.n[s][CELL_WAITING] + c.n[s][CELL_READY] + c.n[s][CELL_RUNNING];
   *out = open_cells == 0;
+  *elsewhere = 0;
+  for (int s = 0; s < STAGE_COUNT; s++) *elsewhere |= c.n[s][CELL_RUNNING] > 0;
 out:
   return rc;
+}
+
+/* Enough failures, or no time left: workers save, nothing more is taken. */
+static int limits(runner *q) {
+  int full = q->r->max_fail > 0 && q->failures >= q->r->max_fail;
+  int late = q->r->budget_s > 0 && clock_seconds() - q->began >= q->r->budget_s;
+  if (q->stopping || (!full && !late)) return OK;
+  q->stopping = 1;
+  q->sum->out_of_time = late && !full;
+  kill_all(q, SIGTERM);
+  return emit(q, (run_event){.kind = RUN_STOPPING, .value = NAN});
 }
 
 static int loop(runner *q) {
   int rc = OK, waiting = 0;
   for (;;) {
-    int full = q->r->max_fail > 0 && q->failures >= q->r->max_fail;
-    if (full && !q->stopping) {
-      q->stopping = 1;
-      kill_all(q, SIGTERM);
-    }
+    TRY(limits(q));
     TRY(fill(q));
     if (!q->busy) {
-      int end = q->stopping;
-      if (!end) TRY(settled(q, &end));
+      int end = q->stopping, elsewhere = 0;
+      if (!end) TRY(settled(q, &end, &elsewhere));
       if (end) break;
-      if (!waiting) TRY(emit(q, (run_event){.kind = RUN_WAITING, .value = NAN}));
-      waiting = 1;
+      if (elsewhere && !waiting) TRY(emit(q, (run_event){.kind = RUN_WAITING, .value = NAN}));
+      waiting |= elsewhere;
     }
     TRY(wait_a_little(q));
     TRY(collect(q));
@@ -403,6 +489,43 @@ out:
   return rc;
 }
 
+/* What is known beforehand of the cells that are not done. */
+static int expect(runner *q) {
+  int rc = OK;
+  const plan *p = q->r->plan;
+  estimate *x = NULL;
+  int64_t known[STAGE_COUNT] = {0};
+  store_cells c = {0};
+  TRY(mem_new(q->e, p->n, sizeof *x, "estimates", &x));
+  TRY(estimate_cells(q->e, q->s, p, x));
+  TRY(store_cells_in(q->s, q->e, q->study_id, CELL_STATES, &c));
+  for (int64_t i = 0; i < c.n; i++) {
+    int64_t at = plan_find(p, c.at[i].key);
+    stage st = c.at[i].stage;
+    if (at < 0 || c.at[i].state == CELL_DONE) continue;
+    q->unmeasured[st] += x[at].ms < 0;
+    known[st] += x[at].ms >= 0;
+    q->stage_ms[st] += x[at].ms >= 0 ? x[at].ms : 0;
+  }
+  for (int s = 0; s < STAGE_COUNT; s++) q->stage_ms[s] = known[s] ? q->stage_ms[s] / (double)known[s] : -1;
+out:
+  store_cells_free(&c);
+  free(x);
+  return rc;
+}
+
+static int focus(runner *q) {
+  int rc = OK;
+  const char **keys = NULL;
+  int64_t n;
+  TRY(only_keys(q->e, q->r->plan, q->r->study->name, q->r->only, &keys, &n));
+  TRY(store_focus(q->s, q->e, keys, n));
+  q->sum->total = n;
+out:
+  free(keys);
+  return rc;
+}
+
 static int open_runner(runner *q) {
   int rc = OK;
   int64_t n;
@@ -416,7 +539,9 @@ static int open_runner(runner *q) {
   TRY(store_put_host(q->s, q->e, &q->host.host));
   TRY(store_register_plan(q->s, q->e, q->r->study, q->r->plan, store_now_ms(), &q->study_id));
   TRY(reap_dead(q));
-  if (q->r->retry) TRY(store_retry(q->s, q->e, q->study_id, NULL, &n));
+  if (q->r->only) TRY(focus(q));
+  if (q->r->retry) TRY(store_retry(q->s, q->e, q->study_id, q->r->classes, &n));
+  TRY(expect(q));
 out:
   return rc;
 }

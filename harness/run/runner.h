@@ -8,6 +8,7 @@
 
 #include "store/store.h"
 #include "study/plan.h"
+#include "study/select.h"
 
 typedef enum run_event_kind {
   RUN_BEGIN,    /* once: counts of the plan */
@@ -33,17 +34,24 @@ typedef struct run_event {
   const char *text;
   int64_t plan_done[STAGE_COUNT], plan_total[STAGE_COUNT]; /* cells of the study */
   int64_t failed, blocked;
+  /* of a cell that was not done at the start: mean of the medians of measured cells of its stage and shape; -1: of
+     none of the stage's cells is one known */
+  double stage_ms[STAGE_COUNT];
+  int64_t unmeasured[STAGE_COUNT]; /* cells not done at the start of whose shape nothing was measured */
 } run_event;
 
 typedef struct run_request {
   const study *study;
   const plan *plan;
-  const char *results; /* store folder */
-  int jobs;            /* worker processes; 0: one a core */
-  int threads;         /* of each worker; 0: cores / jobs in use */
-  int retry;           /* failed cells are tried again, and scorers asked again what they failed to answer */
-  int64_t max_fail;    /* stop after so many failed cells; 0: never */
-  const char *self;    /* how the user called us, for messages */
+  const char *results;  /* store folder */
+  int jobs;             /* worker processes; 0: one a core */
+  int threads;          /* of each worker; 0: cores / jobs in use */
+  int retry;            /* failed cells are tried again, and scorers asked again what they failed to answer */
+  const char *classes;  /* with retry: as in store_retry; NULL: all */
+  const selector *only; /* these cells and what they are made from; of ONLY_FIELDS. NULL: all */
+  int64_t max_fail;     /* stop after so many failed cells; 0: never */
+  double budget_s;      /* stop, saving, after so many seconds; 0: never */
+  const char *self;     /* the command that runs the study again, for logs */
   void (*event)(void *user, const run_event *e);
   void *user;
 } run_request;
@@ -52,7 +60,8 @@ typedef struct run_summary {
   int64_t total, hits; /* cells of the plan; those done before we began */
   int64_t ran, failed, blocked;
   int64_t unanswered; /* done scores with a measure that an external scorer failed to answer */
-  int stopped_by;     /* signal number, 0: ran to the end */
+  int stopped_by;     /* signal number, 0: none came */
+  int out_of_time;    /* the budget was spent before the end */
   double seconds;
 } run_summary;
 

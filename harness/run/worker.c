@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,7 @@ typedef struct worker {
   int64_t n;
   int64_t stored; /* cells of the pack whose result is in the store */
   int64_t alone;  /* the cell that runs on its own */
-  int stopping;
+  int stopping;   /* the signal that asked for it */
   double last_note;
 } worker;
 
@@ -78,7 +79,8 @@ static void on_progress(void *user, int64_t done, int64_t total, double value) {
 static int on_stop(void *user) {
   worker *w = user;
   struct signalfd_siginfo info;
-  if (!w->stopping && read(w->t->signals, &info, sizeof info) == (ssize_t)sizeof info) w->stopping = 1;
+  if (!w->stopping && read(w->t->signals, &info, sizeof info) == (ssize_t)sizeof info)
+    w->stopping = (int)info.ssi_signo;
   return w->stopping;
 }
 
@@ -233,14 +235,25 @@ out:
   return rc;
 }
 
-/* The cell's own log ends with what happened and how to run the cell again. */
-static void log_failure(worker *w, const store_job *j, const char *class, const char *message) {
+void worker_log_failure(const char *results, const char *self, const store_job *j, const worker_failure *f) {
   char path[STAGE_PATH];
-  snprintf(path, sizeof path, "%s/%s", w->t->results, j->log_path);
+  if (snprintf(path, sizeof path, "%s/%s", results, j->log_path) >= (int)sizeof path) return;
   int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd < 0) return;
-  dprintf(fd, "%s\nclass: %s\nto run it again: %s\n", message, class, w->t->self);
+  dprintf(fd, "%s\nclass: %s\n", f->message, f->fail_class);
+  if (f->term_signal >= 0)
+    dprintf(fd, "signal: %d (%s)\n", f->term_signal, strsignal(f->term_signal));
+  else if (f->exit_code >= 0)
+    dprintf(fd, "exit status: %d\n", f->exit_code);
+  dprintf(fd, "to run it again: %s --only %.12s\n", self, j->key);
   close(fd);
+}
+
+int64_t worker_backoff_ms(const store_job *j) {
+  int64_t doublings = j->n < 1 ? 0 : j->n > 7 ? 6 : j->n - 1, ms = INT64_C(1000) << doublings;
+  if (ms > 60000) ms = 60000;
+  uint64_t spread = ((uint64_t)j->attempt_id * UINT64_C(0x9E3779B97F4A7C15)) >> 40;
+  return ms / 2 + (int64_t)(spread % (uint64_t)ms);
 }
 
 static void fail_job(worker *w, int64_t i, int code, const char *message) {
@@ -248,19 +261,20 @@ static void fail_job(worker *w, int64_t i, int code, const char *message) {
   err e = {0};
   int retry = 0;
   const char *class = worker_fail_class(code);
-  log_failure(w, j, class, message);
+  worker_log_failure(w->t->results, w->t->self, j, &(worker_failure){class, message, WORKER_FAILED, -1});
   store_failure f = {.fail_class = class,
                      .message = message,
-                     .exit_code = -1,
+                     .exit_code = WORKER_FAILED,
                      .term_signal = -1,
                      .usage = usage_of(w->cells ? &w->cells[i] : NULL),
                      .now_ms = store_now_ms(),
-                     .retry_after_ms = 1000};
+                     .retry_after_ms = worker_backoff_ms(j)};
   if (store_fail(w->s, &e, j->attempt_id, &f, &retry) != OK) fprintf(stderr, "%s\n", e.text);
 }
 
 static void cancel_job(worker *w, int64_t i) {
   err e = {0};
+  if (w->stopping == SIGUSR2) return;
   if (store_cancel(w->s, &e, w->t->jobs->at[i].attempt_id, store_now_ms()) != OK) fprintf(stderr, "%s\n", e.text);
 }
 

@@ -18,7 +18,8 @@ typedef struct worker_task {
   const store_jobs *jobs; /* the pack; all of one stage */
   int threads;
   int notes;   /* pipe to write worker_note to */
-  int signals; /* signalfd that delivers SIGTERM: stop and save */
+  int signals; /* signalfd that delivers SIGTERM: stop, save, cancel the cell; SIGUSR2: the same, but the runner ends
+                  the cell */
   const char *self;
 } worker_task;
 
@@ -32,5 +33,16 @@ int worker_run(const worker_task *t);
 int worker_checkpoint(err *e, const char *results, const char *key, char path[STAGE_PATH]) TD_MUST_CHECK;
 /* Failure class of the schema for an error code. */
 const char *worker_fail_class(int code);
+
+typedef struct worker_failure {
+  const char *fail_class, *message;
+  int exit_code, term_signal; /* of the process; -1: none */
+} worker_failure;
+/* Ends the cell's own log with the reason, the class, how the process ended, and the command that runs the cell alone
+ * (`self`, plus --only). A log that cannot be written is given up. */
+void worker_log_failure(const char *results, const char *self, const store_job *j, const worker_failure *f);
+/* How long a cell whose attempt failed rests before the next: doubles with every attempt, to a minute; half of it is
+ * spread, so that cells that failed together do not come back together. */
+int64_t worker_backoff_ms(const store_job *j);
 
 #endif

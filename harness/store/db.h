@@ -13,6 +13,8 @@ struct store {
   char *folder, *path; /* path: FOLDER/store.db */
   store_mode mode;
   char note[512];
+  char (*focus)[STORE_KEY]; /* sorted; NULL: every cell */
+  int64_t n_focus;
   int64_t patience_ms, busy_since_ms; /* how long to wait for a lock; when the present wait for a lock began */
 };
 
@@ -24,7 +26,11 @@ extern const char *const db_schema[];
 /* Scores of sets, a row each. Made in every store that is opened for writing, so that it needs no new schema; a
  * change of its columns needs a new name. */
 extern const char db_view_set[];
-/* Cells below a failed or blocked one become blocked, whatever their distance. */
+/* Of cells c that store_focus left in view; an SQL function of this connection. */
+#define DB_WANTED " AND wanted(c.key)"
+/* Of a measure that an external scorer failed to give. */
+#define DB_UNANSWERED "reason GLOB 'scorer_*'"
+/* Cells below a failed, skipped or blocked one become blocked, whatever their distance. */
 extern const char db_block_sql[];
 /* waiting, ready and blocked follow from the states of a cell's inputs: derives them anew for all cells. */
 int db_settle(store *s, err *e) TD_MUST_CHECK;

@@ -51,7 +51,7 @@ int store_reap(store *s, err *e, const char *owner, int64_t now_ms, int64_t *n) 
   " FROM cell c LEFT JOIN cell_input i ON i.key=c.key AND i.role=?4"                                                 \
   " WHERE c.state='ready' AND coalesce(c.lease_until_ms, 0)<=?1 AND (?2 IS NULL OR c.stage=?2)"                      \
   " AND (?3=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?3 AND sc.key=c.key))"                         \
-  " AND (?5 IS NULL OR c.key=?5)"
+  " AND (?5 IS NULL OR c.key=?5)" DB_WANTED
 
 static void bind_ready(stmt *q, const store_want *w, const char *stage_word) {
   stmt_int(q, w->now_ms);
@@ -240,6 +240,22 @@ int store_heartbeat(store *s, err *e, int64_t attempt_id, int64_t now_ms, int64_
   int rc = db_begin(s, e);
   *ours = 0;
   return rc != OK ? rc : db_end(s, e, heartbeat(s, e, attempt_id, now_ms, lease_ms, ours));
+}
+
+int store_given_up(store *s, err *e, const store_jobs *jobs, int *any) {
+  stmt q = {0};
+  int64_t gone;
+  int rc = OK;
+  *any = 0;
+  TRY(stmt_open(&q, s, e, "SELECT state IN('cancelled','lost') FROM attempt WHERE attempt_id=?"));
+  for (int64_t i = 0; i < jobs->n && !*any; i++) {
+    stmt_int(&q, jobs->at[i].attempt_id);
+    TRY(stmt_one(&q, 1, &gone));
+    *any = gone != 0;
+  }
+out:
+  stmt_close(&q);
+  return rc;
 }
 
 /* --- ending an attempt ----------------------------------------------------------------------------------------- */
@@ -468,27 +484,28 @@ out:
   return db_end(s, e, rc);
 }
 
-#define UNANSWERED "reason GLOB 'scorer_*'"
-
-int store_retry(store *s, err *e, int64_t study_id, const char *key, int64_t *n) {
+int store_retry(store *s, err *e, int64_t study_id, const char *classes, int64_t *n) {
   stmt q = {0};
   int rc = db_begin(s, e);
   *n = 0;
   if (rc != OK) return rc;
   TRY(stmt_open(&q, s, e,
-                "UPDATE cell SET state='waiting', tries=0 WHERE state='failed' AND (?1 IS NULL OR key=?1)"
+                "UPDATE cell AS c SET state='waiting', tries=0 WHERE state='failed'" DB_WANTED
+                " AND (?1 IS NULL OR EXISTS(SELECT 1 FROM attempt a WHERE a.key=c.key"
+                "   AND a.n=(SELECT max(n) FROM attempt z WHERE z.key=c.key)"
+                "   AND instr(',' || ?1 || ',', ',' || coalesce(a.fail_class, a.state) || ',')))"
                 " AND (?2=0 OR key IN (SELECT key FROM study_cell WHERE study_id=?2))"));
-  stmt_text(&q, key);
+  stmt_text(&q, classes);
   stmt_int(&q, study_id);
   TRY(stmt_run(&q));
   *n = sqlite3_changes(s->db);
   stmt_close(&q);
   TRY(stmt_open(&q, s, e,
-                "UPDATE cell SET state='waiting', tries=0, done_attempt_id=NULL WHERE state='done' AND stage='score'"
-                " AND (?1 IS NULL OR key=?1)"
+                "UPDATE cell AS c SET state='waiting', tries=0, done_attempt_id=NULL WHERE state='done'"
+                " AND stage='score'" DB_WANTED " AND (?1 IS NULL OR instr(',' || ?1 || ',', ',unanswered,'))"
                 " AND (?2=0 OR key IN (SELECT key FROM study_cell WHERE study_id=?2))"
-                " AND done_attempt_id IN (SELECT attempt_id FROM measure WHERE " UNANSWERED ")"));
-  stmt_text(&q, key);
+                " AND done_attempt_id IN (SELECT attempt_id FROM measure WHERE " DB_UNANSWERED ")"));
+  stmt_text(&q, classes);
   stmt_int(&q, study_id);
   TRY(stmt_run(&q));
   *n += sqlite3_changes(s->db);
@@ -503,27 +520,13 @@ int store_unanswered(store *s, err *e, int64_t study_id, int64_t *n) {
   int row, rc = OK;
   TRY(stmt_open(&q, s, e,
                 "SELECT count(*) FROM study_cell sc JOIN cell c USING(key) WHERE sc.study_id=? AND c.state='done'"
-                " AND c.stage='score' AND EXISTS(SELECT 1 FROM measure WHERE attempt_id=c.done_attempt_id"
-                " AND " UNANSWERED ")"));
+                " AND c.stage='score'" DB_WANTED
+                " AND EXISTS(SELECT 1 FROM measure WHERE attempt_id=c.done_attempt_id"
+                " AND " DB_UNANSWERED ")"));
   stmt_int(&q, study_id);
   TRY(stmt_row(&q, &row));
   *n = row ? stmt_i64(&q, 0, 0) : 0;
 out:
   stmt_close(&q);
   return rc;
-}
-
-int store_reset(store *s, err *e, const char *key) {
-  stmt q = {0};
-  int rc = db_begin(s, e);
-  if (rc != OK) return rc;
-  TRY(stmt_open(&q, s, e,
-                "UPDATE cell SET state='waiting', tries=0, done_attempt_id=NULL WHERE state='done' AND key=?"));
-  stmt_text(&q, key);
-  TRY(stmt_run(&q));
-  if (sqlite3_changes(s->db) != 1) FAIL(e, E_ARG, "cell %.12s is not done", key);
-  TRY(db_settle(s, e));
-out:
-  stmt_close(&q);
-  return db_end(s, e, rc);
 }

@@ -54,6 +54,9 @@ void store_jobs_free(store_jobs *jobs);
 /* Renews the lease. *ours = 0: the lease was given up (or the attempt ended) and the work should stop. */
 int store_heartbeat(store *s, err *e, int64_t attempt_id, int64_t now_ms, int64_t lease_ms, int *ours) TD_MUST_CHECK;
 
+/* *any = 1: an attempt of the pack was cancelled or given up by somebody else, and the worker should stop. */
+int store_given_up(store *s, err *e, const store_jobs *jobs, int *any) TD_MUST_CHECK;
+
 typedef struct store_artifact {
   const char *role, *kind; /* kind: "clip", "weights", "latents", "log"... */
   const char *sha256;      /* an object of this store */
@@ -107,13 +110,12 @@ int store_cancel(store *s, err *e, int64_t attempt_id, int64_t now_ms) TD_MUST_C
 /* Gives up leases that expired before now_ms, or all leases of `owner` (a runner known to be dead; costs no try). */
 int store_reap(store *s, err *e, const char *owner, int64_t now_ms, int64_t *n) TD_MUST_CHECK;
 
-/* Failed cells (of the study, or of any when 0; only `key` when given) become ready again with a fresh count of
- * tries, and what they blocked waits again. So do done scores with a measure that an external scorer failed to answer
- * (a reason that begins with "scorer_"). */
-int store_retry(store *s, err *e, int64_t study_id, const char *key, int64_t *n) TD_MUST_CHECK;
+/* Failed cells (of the study, or of any when 0) become ready again with a fresh count of tries, and what they blocked
+ * waits again. So do done scores with a measure that an external scorer failed to answer (a reason that begins with
+ * "scorer_"). `classes`: NULL, or failure classes parted by commas, "lost" and "unanswered" (those scores) among
+ * them; the last attempt decides. */
+int store_retry(store *s, err *e, int64_t study_id, const char *classes, int64_t *n) TD_MUST_CHECK;
 /* How many done scores of the study such a retry would ask again. */
 int store_unanswered(store *s, err *e, int64_t study_id, int64_t *n) TD_MUST_CHECK;
-/* A done cell is computed again (its objects were damaged). What was made from it stays. E_ARG unless it is done. */
-int store_reset(store *s, err *e, const char *key) TD_MUST_CHECK;
 
 #endif

@@ -189,3 +189,21 @@ int object_gc(store *s, err *e, int64_t min_age_ms, int remove, object_garbage *
   stmt_close(&w.known);
   return rc;
 }
+
+int leftover_gc(store *s, err *e, int64_t min_age_ms, int remove, object_garbage *out) {
+  static const char *const kinds[][2] = {
+      {"checkpoints", "SELECT 1 FROM cell WHERE key=substr(?1, 1, 64) AND state<>'done'"},
+      {"logs", "SELECT 1 FROM cell WHERE key>=substr(?1, 1, 12) AND key<substr(?1, 1, 12) || 'g' LIMIT 1"}};
+  char folder[STORE_PATH];
+  int rc = OK;
+  *out = (object_garbage){0};
+  for (size_t i = 0; rc == OK && i < sizeof kinds / sizeof kinds[0]; i++) {
+    sweep w = {.s = s, .before_ms = store_now_ms() - min_age_ms, .remove = remove, .out = out};
+    rc = stmt_open(&w.known, s, e, kinds[i][1]);
+    if (rc == OK && snprintf(folder, sizeof folder, "%s/%s", s->folder, kinds[i][0]) >= (int)sizeof folder)
+      rc = err_set(e, E_ARG, "%s: path too long", s->folder);
+    if (rc == OK) rc = sweep_folder(&w, e, folder);
+    stmt_close(&w.known);
+  }
+  return rc;
+}

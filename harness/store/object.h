@@ -28,5 +28,7 @@ typedef struct object_garbage {
   int64_t files, bytes;
 } object_garbage;
 int object_gc(store *s, err *e, int64_t min_age_ms, int remove, object_garbage *out) TD_MUST_CHECK;
+/* The same for checkpoints of cells that are done or not in the store, and for logs of cells that are not in it. */
+int leftover_gc(store *s, err *e, int64_t min_age_ms, int remove, object_garbage *out) TD_MUST_CHECK;
 
 #endif

@@ -71,6 +71,9 @@ void store_scores_free(store_scores *l) {
 void store_sets_free(store_sets *l) {
   drop(l);
 }
+void store_costs_free(store_costs *l) {
+  drop(l);
+}
 void store_facts_free(store_facts *l) {
   drop(l);
 }
@@ -118,7 +121,7 @@ static int count_states(store *s, err *e, int64_t study_id, int64_t now_ms, stor
   int row, rc = OK;
   TRY(stmt_open(&q, s, e,
                 "SELECT c.stage, c.state, count(*), sum(c.state='running' AND c.lease_until_ms<?2) FROM cell c"
-                " WHERE ?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)"
+                " WHERE (?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key))" DB_WANTED
                 " GROUP BY c.stage, c.state"));
   stmt_int(&q, study_id);
   stmt_int(&q, now_ms);
@@ -137,27 +140,47 @@ out:
 }
 
 int store_status(store *s, err *e, int64_t study_id, int64_t now_ms, store_counts *out) {
-  stmt q = {0};
-  int row, rc = OK;
   *out = (store_counts){0};
-  for (int i = 0; i < STAGE_COUNT; i++) out->stage_ms[i] = -1;
-  TRY(count_states(s, e, study_id, now_ms, out));
+  return count_states(s, e, study_id, now_ms, out);
+}
+
+typedef struct stage_time {
+  stage stage;
+  int64_t ms;
+} stage_time;
+
+static int fill_time(stmt *q, err *e, store_pool *p, void *row) {
+  stage_time *r = row;
+  (void)p;
+  r->ms = stmt_i64(q, 1, 0);
+  return stage_parse(stmt_str(q, 0), &r->stage) == OK ? OK : err_set(e, E_STORE, "a cell of an unknown stage");
+}
+
+static int by_stage_and_time(const void *a, const void *b) {
+  const stage_time *x = a, *y = b;
+  int c = (x->stage > y->stage) - (x->stage < y->stage);
+  return c ? c : (x->ms > y->ms) - (x->ms < y->ms);
+}
+
+/* Sorted here: SQLite's window functions take several times as long. */
+int store_medians(store *s, err *e, int64_t study_id, int64_t ms[STAGE_COUNT]) {
+  stmt q;
+  any_list l = {0};
+  int rc = OK;
+  for (int i = 0; i < STAGE_COUNT; i++) ms[i] = -1;
   TRY(stmt_open(&q, s, e,
-                "WITH d AS (SELECT c.stage, a.ended_ms-a.started_ms AS ms,"
-                "  row_number() OVER (PARTITION BY c.stage ORDER BY a.ended_ms-a.started_ms) AS i,"
-                "  count(*) OVER (PARTITION BY c.stage) AS n"
-                "  FROM attempt a JOIN cell c USING(key) WHERE a.state='done'"
-                "  AND (?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)))"
-                " SELECT stage, ms FROM d WHERE i=(n+1)/2"));
+                "SELECT c.stage, a.ended_ms-a.started_ms FROM cell c JOIN attempt a ON a.attempt_id=c.done_attempt_id"
+                " WHERE ?1=0 OR EXISTS(SELECT 1 FROM study_cell sc WHERE sc.study_id=?1 AND sc.key=c.key)"));
   stmt_int(&q, study_id);
-  for (;;) {
-    stage st;
-    TRY(stmt_row(&q, &row));
-    if (!row) break;
-    if (stage_parse(stmt_str(&q, 0), &st) == OK) out->stage_ms[st] = stmt_i64(&q, 1, -1);
+  TRY(collect(&q, e, &l, sizeof(stage_time), fill_time));
+  stage_time *t = l.at;
+  if (l.n) qsort(t, (size_t)l.n, sizeof *t, by_stage_and_time);
+  for (int64_t i = 0, end; i < l.n; i = end) {
+    for (end = i + 1; end < l.n && t[end].stage == t[i].stage;) end++;
+    ms[t[i].stage] = t[i + (end - i - 1) / 2].ms;
   }
 out:
-  stmt_close(&q);
+  drop(&l);
   return rc;
 }
 
@@ -176,6 +199,10 @@ out:
   "   ORDER BY z.study_id=?1 DESC, z.study_id LIMIT 1)"                                                              \
   " LEFT JOIN study s ON s.study_id=sc.study_id"                                                                     \
   " LEFT JOIN attempt a ON a.key=c.key AND a.n=(SELECT max(n) FROM attempt z WHERE z.key=c.key)"
+
+#define CELL_ORDER                                                                                                   \
+  " ORDER BY CASE c.stage WHEN 'prepare' THEN 0 WHEN 'pretrain' THEN 1 WHEN 'train' THEN 2 WHEN 'sample' THEN 3"     \
+  " ELSE 4 END, c.priority, c.key"
 
 static int fill_cell(stmt *q, err *e, store_pool *p, void *row) {
   store_cell_row *r = row;
@@ -239,11 +266,24 @@ int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_
   *out = (store_cells){0};
   TRY(stmt_open(&q, s, e,
                 "SELECT " CELL_COLUMNS " FROM cell c" CELL_JOINS
-                " WHERE (?1=0 OR sc.study_id=?1) AND (?2 IS NULL OR c.state=?2) ORDER BY CASE c.stage"
-                " WHEN 'prepare' THEN 0 WHEN 'pretrain' THEN 1 WHEN 'train' THEN 2 WHEN 'sample' THEN 3 ELSE 4 END,"
-                " c.priority, c.key"));
+                " WHERE (?1=0 OR sc.study_id=?1) AND (?2 IS NULL OR c.state=?2)" CELL_ORDER));
   stmt_int(&q, study_id);
   stmt_text(&q, state == CELL_STATES ? NULL : store_state_name(state));
+  TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
+out:
+  return rc;
+}
+
+int store_cells_each(store *s, err *e, store_cells *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_cells){0};
+  TRY(stmt_open(
+      &q, s, e,
+      "SELECT " CELL_COLUMNS " FROM cell c LEFT JOIN study_cell sc ON sc.key=c.key"
+      " LEFT JOIN study s ON s.study_id=sc.study_id"
+      " LEFT JOIN attempt a ON a.key=c.key AND a.n=(SELECT max(n) FROM attempt z WHERE z.key=c.key)" CELL_ORDER
+      ", s.name"));
   TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
 out:
   return rc;
@@ -344,6 +384,34 @@ int store_attempt_list(store *s, err *e, const char *key, store_attempts *out) {
                 " FROM attempt WHERE key=? ORDER BY n"));
   stmt_text(&q, key);
   TRY(collect(&q, e, out, sizeof *out->at, fill_attempt));
+out:
+  return rc;
+}
+
+static int fill_cost(stmt *q, err *e, store_pool *p, void *row) {
+  store_cost *r = row;
+  int rc = OK;
+  if (stage_parse(stmt_str(q, 0), &r->stage) != OK)
+    FAIL(e, E_STORE, "a cell has the unknown stage '%s'", stmt_str(q, 0));
+  TRY(pool_col(p, q, 1, &r->spec_json));
+  r->ms = sqlite3_column_double(q->p, 2);
+  r->bytes = stmt_i64(q, 3, 0);
+out:
+  return rc;
+}
+
+/* Cells of one pack were claimed in one moment. */
+int store_cost_list(store *s, err *e, store_costs *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_costs){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT c.stage, c.spec_json, (max(a.ended_ms) OVER w - a.started_ms) * 1.0 / count(*) OVER w,"
+                " (SELECT sum(f.bytes) FROM attempt_artifact t JOIN artifact f USING(sha256)"
+                "  WHERE t.attempt_id=a.attempt_id)"
+                " FROM cell c JOIN attempt a ON a.attempt_id=c.done_attempt_id"
+                " WINDOW w AS (PARTITION BY c.stage, a.started_ms) ORDER BY c.stage, c.spec_json"));
+  TRY(collect(&q, e, out, sizeof *out->at, fill_cost));
 out:
   return rc;
 }

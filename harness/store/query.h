@@ -22,10 +22,11 @@ void store_studies_free(store_studies *l);
 
 typedef struct store_counts {
   int64_t n[STAGE_COUNT][CELL_STATES];
-  int64_t lost;                  /* running cells whose lease has expired */
-  int64_t stage_ms[STAGE_COUNT]; /* median duration of done attempts, -1 when there is none */
+  int64_t lost; /* running cells whose lease has expired */
 } store_counts;
 int store_status(store *s, err *e, int64_t study_id, int64_t now_ms, store_counts *out) TD_MUST_CHECK;
+/* Median duration, by stage, of the attempts that made cells done (of any study when 0); -1 when there is none. */
+int store_medians(store *s, err *e, int64_t study_id, int64_t ms[STAGE_COUNT]) TD_MUST_CHECK;
 
 typedef struct store_cell_row {
   const char *key, *spec_json, *lease_owner; /* lease_owner NULL unless running */
@@ -52,6 +53,8 @@ typedef struct store_cells {
 int store_cell_find(store *s, err *e, const char *prefix, store_cells *out) TD_MUST_CHECK;
 /* Cells of a study in a state, by (stage, priority, key); CELL_STATES means all. */
 int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_cells *out) TD_MUST_CHECK;
+/* Every cell of the store, once for each study that has it, by (stage, priority, key, study). */
+int store_cells_each(store *s, err *e, store_cells *out) TD_MUST_CHECK;
 /* Everything the cell was made from (down = 0), or everything made from it (down = 1), nearest first. */
 int store_lineage(store *s, err *e, const char *key, int down, store_cells *out) TD_MUST_CHECK;
 void store_cells_free(store_cells *l);
@@ -93,6 +96,21 @@ typedef struct store_attempts {
 } store_attempts;
 int store_attempt_list(store *s, err *e, const char *key, store_attempts *out) TD_MUST_CHECK;
 void store_attempts_free(store_attempts *l);
+
+typedef struct store_cost {
+  stage stage;
+  const char *spec_json;
+  double ms;     /* the cell's share of the time of the pack that it was run in */
+  int64_t bytes; /* of its objects */
+} store_cost;
+typedef struct store_costs {
+  store_cost *at;
+  int64_t n;
+  store_pool *pool;
+} store_costs;
+/* What every done cell took, of any study. */
+int store_cost_list(store *s, err *e, store_costs *out) TD_MUST_CHECK;
+void store_costs_free(store_costs *l);
 
 typedef enum store_kind { KIND_FINITE, KIND_INF, KIND_NEG_INF, KIND_NAN, KIND_UNDEFINED } store_kind;
 

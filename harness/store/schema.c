@@ -131,7 +131,7 @@ const char db_view_set[] =
 
 const char db_block_sql[] =
     "WITH RECURSIVE down(key) AS ("
-    "  SELECT i.key FROM cell u JOIN cell_input i ON i.input_key=u.key WHERE u.state IN('failed','blocked')"
+    "  SELECT i.key FROM cell u JOIN cell_input i ON i.input_key=u.key WHERE u.state IN('failed','blocked','skipped')"
     "  UNION SELECT i.key FROM down JOIN cell_input i ON i.input_key=down.key)"
     " UPDATE cell SET state='blocked' WHERE state IN('waiting','ready') AND key IN (SELECT key FROM down)";
 

@@ -197,6 +197,33 @@ static int wait_for_lock(void *user, int tries) {
   return 1;
 }
 
+static int compare_keys(const void *a, const void *b) {
+  return strcmp(a, b);
+}
+
+/* SQL: wanted(key). */
+static void wanted(sqlite3_context *context, int n, sqlite3_value **value) {
+  const store *s = sqlite3_user_data(context);
+  const char *key = (const char *)sqlite3_value_text(value[0]);
+  (void)n;
+  int yes = !s->focus || (key && strlen(key) < STORE_KEY &&
+                          bsearch(key, s->focus, (size_t)s->n_focus, sizeof *s->focus, compare_keys) != NULL);
+  sqlite3_result_int(context, yes);
+}
+
+int store_focus(store *s, err *e, const char *const *keys, int64_t n) {
+  int rc = OK;
+  char(*copy)[STORE_KEY] = NULL;
+  TRY(mem_new(e, n, sizeof *copy, "keys", &copy));
+  for (int64_t i = 0; i < n; i++) snprintf(copy[i], sizeof *copy, "%s", keys[i]);
+  qsort(copy, (size_t)n, sizeof *copy, compare_keys);
+  free(s->focus);
+  s->focus = copy;
+  s->n_focus = n;
+out:
+  return rc;
+}
+
 /* A reader of a folder it may not write cannot make the shared-memory file of the log; without a log there is nothing
  * to share, so the file can be read as it is. */
 static int open_handle(store *s, err *e) {
@@ -220,7 +247,8 @@ static int open_handle(store *s, err *e) {
   if (rc != SQLITE_OK) return db_fail(e, s->db, s->path, "cannot open", rc);
   sqlite3_extended_result_codes(s->db, 1);
   sqlite3_busy_handler(s->db, wait_for_lock, s);
-  return OK;
+  rc = sqlite3_create_function(s->db, "wanted", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, s, wanted, NULL, NULL);
+  return rc == SQLITE_OK ? OK : db_fail(e, s->db, s->path, "cannot add a function", rc);
 }
 
 static int set_up(store *s, err *e) {
@@ -280,6 +308,7 @@ out:
 void store_close(store *s) {
   if (!s) return;
   sqlite3_close(s->db);
+  free(s->focus);
   free(s->folder);
   free(s->path);
   free(s);

@@ -4,6 +4,7 @@
  *   FOLDER/objects/ab/<sha256> bytes, written before the row that names them
  *   FOLDER/tmp/                files on their way to becoming objects
  *   FOLDER/logs/               one log per attempt
+ *   FOLDER/checkpoints/        KEY.safetensors of trainings that are not done
  *
  * This room is the only one that knows SQL. "Done" is one row, written in the transaction that stores the measures;
  * the presence of a file never means anything. Any number of processes on one machine may use a store at once; one
@@ -53,6 +54,8 @@ const char *store_note(const store *s);
 /* How long a call waits for the lock of another process before it fails; STORE_PATIENCE_MS at first. */
 #define STORE_PATIENCE_MS 30000
 void store_set_patience(store *s, int64_t ms);
+/* From now on claims, counts, retries and unanswered scores are those of these cells alone; `keys` is copied. */
+int store_focus(store *s, err *e, const char *const *keys, int64_t n) TD_MUST_CHECK;
 /* Milliseconds since 1970, the clock of every *_ms column. */
 int64_t store_now_ms(void);
 /* statfs f_type -> 1 when SQLite's shared-memory log works there; *name is the file system's name when it does not.

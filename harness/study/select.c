@@ -40,6 +40,10 @@ static const char *const states[] = {"waiting", "ready",   "running", "done", "f
 static const char *const classes[] = {"config",   "oom_host", "oom_gpu", "timeout",  "preempted", "signal",
                                       "nan_loss", "io",       "metric",  "internal", NULL};
 
+const char *const *select_classes(void) {
+  return classes;
+}
+
 static int is_number(select_field f) {
   return f == SELECT_TRAIN_SEED || f == SELECT_SAMPLE_SEED || f == SELECT_SEED;
 }
@@ -80,6 +84,9 @@ static int check_word(reader *r, const term *t, const char *word) {
                              : t->field == SELECT_STATE ? states
                              : t->field == SELECT_CLASS ? classes
                                                         : NULL;
+  if (!*word && t->part)
+    return err_set(r->e, E_ARG, "selector '%.200s': '~' wants a part that is not empty", r->whole);
+  if (!*word && t->field != SELECT_KEY) return OK;
   if (words && !t->part && !listed(words, word)) return known_words(r, field_name[t->field], words, word);
   size_t n = strlen(word);
   if (t->field == SELECT_KEY && (n < 4 || n > 64 || strspn(word, "0123456789abcdef") != n))
@@ -119,7 +126,8 @@ static int read_range(reader *r, const char *word, value *v) {
 static int read_text(reader *r, char **out) {
   int rc = OK;
   text t = {0};
-  if (*r->at == '"') {
+  int quoted = *r->at == '"';
+  if (quoted) {
     const char *end = strchr(r->at + 1, '"');
     if (!end) FAIL(r->e, E_ARG, "selector '%.200s': the quote at column %d has no end", r->whole, column(r));
     text_addn(&t, r->at + 1, (size_t)(end - r->at - 1));
@@ -135,9 +143,9 @@ static int read_text(reader *r, char **out) {
            column(r));
     text_addn(&t, from, (size_t)(r->at - from));
   }
-  if (!t.n) FAIL(r->e, E_ARG, "selector '%.200s': column %d: a value is missing", r->whole, column(r));
+  if (!t.n && !quoted) FAIL(r->e, E_ARG, "selector '%.200s': column %d: a value is missing", r->whole, column(r));
   TRY(text_ok(&t, r->e));
-  TRY(mem_strdup(r->e, t.p, out));
+  TRY(mem_strdup(r->e, t.p ? t.p : "", out));
 out:
   text_free(&t);
   return rc;
@@ -263,7 +271,8 @@ static int holds(const term *t, const select_facts *f) {
     return 0;
   }
   const char *s = text_of(f, t->field);
-  for (int64_t i = 0; s && i < t->n; i++) {
+  if (!s) s = "";
+  for (int64_t i = 0; i < t->n; i++) {
     const char *want = t->value[i].text;
     if (t->part                  ? strstr(s, want) != NULL
         : t->field == SELECT_KEY ? !strncmp(s, want, strlen(want))

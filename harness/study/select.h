@@ -5,12 +5,13 @@
  *             ['!'] HEX{',' HEX}                4 to 64 hex digits: short for key=HEX
  *   OP        '='  equal; of a key: begins with; of a number also A..B, A.. and ..B, ends included
  *             '~'  contains the value; not for numbers and keys
- *   VALUE     characters without white space, ',' and '"'; or any but '"' in double quotes
+ *   VALUE     characters without white space, ',' and '"'; or any but '"' in double quotes, where "" after '='
+ *             equals what does not have the field
  *
  * Fields: key, stage, state, class, study, variant, prompt, train_seed, sample_seed, and seed, which is the sample
  * seed of what has one, else the train seed. state=lost is a running cell whose lease has expired; class is the
- * failure class of the last attempt. A field the thing does not have equals nothing and contains nothing, so its
- * negation holds.
+ * failure class of the last attempt. A field the thing does not have equals nothing else and contains nothing, so
+ * its negation holds.
  *
  *   variant=ours seed=0..2 prompt~smoke state=failed,lost !stage=train */
 #ifndef TD_STUDY_SELECT_H
@@ -50,6 +51,8 @@ typedef struct select_facts {
 int select_parse(err *e, const char *terms, unsigned fields, selector **out) TD_MUST_CHECK;
 /* 1 or 0. */
 int select_match(const selector *s, const select_facts *f);
+/* The failure classes, NULL at the end. */
+const char *const *select_classes(void);
 /* 1 when a term speaks of the field. */
 int select_has(const selector *s, select_field field);
 void select_free(selector *s);

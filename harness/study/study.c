@@ -11,10 +11,15 @@
 
 static const char *const top_keys[] = {
     "schema", "study",   "help",    "extends", "args",      "base",      "variants",   "reference_variant",
-    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key", "paper"};
+    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key", "paper",
+    NULL};
 /* In the format, but read by nothing yet: accepting them would promise what does not happen. */
 static const char *const later_keys[] = {"pairing", "gate"};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
+
+const char *const *study_members(void) {
+  return top_keys;
+}
 
 int study_name_ok(const char *s) {
   size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -46,13 +51,13 @@ static void check_top(loader *l, int doc) {
     problem_error(l->p, load_at(l, doc, schema ? schema : root), "\"schema\": 1 is what this build reads");
   for (const json *m = root->child; m; m = m->next) {
     int ok = strcmp(m->key, "//") == 0, later = 0;
-    for (int i = 0; i < COUNT(top_keys); i++) ok |= strcmp(top_keys[i], m->key) == 0;
+    for (int i = 0; i < COUNT(top_keys) - 1; i++) ok |= strcmp(top_keys[i], m->key) == 0;
     for (int i = 0; i < COUNT(later_keys); i++) later |= strcmp(later_keys[i], m->key) == 0;
     if (later)
       problem_error(l->p, load_at(l, doc, m), "\"%s\" is part of the format but not yet of this build: remove it",
                     m->key);
     else if (!ok)
-      problem_unknown(l->p, load_at(l, doc, m), "key", m->key, (name_list){top_keys, COUNT(top_keys)});
+      problem_unknown(l->p, load_at(l, doc, m), "key", m->key, (name_list){top_keys, COUNT(top_keys) - 1});
   }
 }
 

@@ -144,6 +144,8 @@ typedef struct study {
 int study_load(err *e, const study_input *in, problems *p, study **out) TD_MUST_CHECK;
 void study_free(study *s);
 
+/* Members of a study file that this build reads, NULL at the end. */
+const char *const *study_members(void);
 /* Does the row's stage read the setting? Its own `when` decides beside the stage. */
 int study_reads(const study_row *r, const setting *s, stage st);
 /* Name a person, a file system and a selector can all live with: letters, digits, '.', '_', '-', at most 64. */

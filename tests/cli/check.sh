@@ -22,13 +22,6 @@ ok "there are no problems" json_is '.problems' '[]'
 run check smoke --set train.steps=9 --set sample.guidance=1 --json
 ok "settings change nothing in the counts" json_is .cells.total 27
 
-run check smoke --plan --json
-ok "--plan measures every variant" json_is '[.plan[].design] | unique' '["base","batch","ours"]'
-ok "a design that trains nothing has no training step" json_is '[.plan[] | select(.design == "base") | .pass]' '["sample"]'
-ok "recomputing needs less memory and more work" json_is \
-  '[.plan[] | select(.design == "ours" and .pass == "train")] | sort_by(.recompute) |
-   [.[0].activation_bytes > .[1].activation_bytes, .[0].flops < .[1].flops, .[1].flops > 0]' '[true,true,true]'
-
 cat >bad.json <<'END'
 {
   "schema": 1,

@@ -50,8 +50,8 @@ run check copy.json --json
 ok "a study with clips of another program is checked" exits 0
 ok "they are samples, and train nothing" json_is '[.cells.train, .cells.sample, .cells.score]' '[1,12,12]'
 ok "the design is named" json_is '.variants[] | select(.variant == "other") | .design' external
-run check copy.json --plan --json
-ok "--plan leaves out what runs no model" json_is '[.plan[].design] | unique' '["base","ours"]'
+run plan copy.json --json
+ok "plan measures nothing of what runs no model" json_is '[.costs[].design] | unique' '["base","ours"]'
 run run copy.json --results store --json
 ok "it runs" exits 0
 ok "only the import and its scores are new" json_is '[.failed, .ran]' '[0,8]'

@@ -31,6 +31,11 @@ run status smokes
 ok "an unknown study is exit 5" exits 5
 ok "and those that are there are named" err_has 'smoke'
 
+run status smoke --watch
+ok "--watch of a study that is over prints it once and ends" test "$code$(grep -c '^study ' "$out")" = 01
+run status smoke --watch --json
+ok "--watch is text" exits 2
+
 run table smoke
 ok "table succeeds" exits 0
 ok "it has the variants" out_has 'batch'

@@ -69,6 +69,9 @@ static void operators(void **state) {
   takes("prompt=\"a,b\"", "...");
   takes("!study=one", "..3");
   takes("study~o !variant~wide", "1..");
+  takes("study=\"\"", "..3");
+  takes("class=\"\"", ".23");
+  takes("!prompt=\"\"", "1..");
 }
 
 static void keys(void **state) {
@@ -118,7 +121,9 @@ static void wrong_ones_are_refused(void **state) {
   refused("seed=99999999999999999999", SELECT_ALL, "range");
   refused("variant=", SELECT_ALL, "missing");
   refused("variant=a,", SELECT_ALL, "missing");
-  refused("variant=\"\"", SELECT_ALL, "missing");
+  refused("variant~\"\"", SELECT_ALL, "not empty");
+  refused("key=\"\"", SELECT_ALL, "not a key");
+  refused("seed=\"\"", SELECT_ALL, "range");
   refused("variant=\"a", SELECT_ALL, "no end");
   refused("variant=\"a\"b", SELECT_ALL, "quoted");
   refused("variant=a\"b", SELECT_ALL, "quote");

@@ -21,6 +21,7 @@
 
 #include "base/text.h"
 #include "scratch.h"
+#include "store/edit.h"
 #include "store/job.h"
 #include "store/object.h"
 #include "store/register.h"
@@ -545,8 +546,10 @@ static void test_life(void **state) {
   GOOD(store_status(s, &err0, id, 400, &c));
   assert_int_equal(c.n[STAGE_SAMPLE][CELL_DONE], 2);
   assert_int_equal(c.n[STAGE_SCORE][CELL_READY], 2);
-  assert_int_equal(c.stage_ms[STAGE_TRAIN], 100);
-  assert_int_equal(c.stage_ms[STAGE_SCORE], -1);
+  int64_t ms[STAGE_COUNT];
+  GOOD(store_medians(s, &err0, id, ms));
+  assert_int_equal(ms[STAGE_TRAIN], 100);
+  assert_int_equal(ms[STAGE_SCORE], -1);
   store_close(s);
 }
 
@@ -810,7 +813,10 @@ static void test_failures(void **state) {
   assert_int_equal(state_of(s, 10), CELL_WAITING);
   /* a crash is tried once more, a diverged training never */
   assert_false(fail_with(s, claim(s, 6, 2), "nan_loss", 7));
-  GOOD(store_retry(s, &err0, 0, key(2), &n));
+  GOOD(store_retry(s, &err0, id, "io,lost,unanswered", &n));
+  assert_int_equal(n, 0);
+  GOOD(store_retry(s, &err0, id, "io,nan_loss", &n));
+  assert_int_equal(n, 1);
   /* preempted and cancelled do not count */
   for (int i = 0; i < 5; i++) assert_true(fail_with(s, claim(s, 9, 2), "preempted", 9));
   GOOD(store_cancel(s, &err0, claim(s, 10, 2), 11));
@@ -842,11 +848,99 @@ static void test_failures(void **state) {
   store_facts_free(&again);
 
   /* a damaged result is made again; what waits for it waits */
-  GOOD(store_reset(s, &err0, key(10)));
+  char ten_key[STORE_KEY];
+  const char *ten = ten_key;
+  snprintf(ten_key, sizeof ten_key, "%s", key(10));
+  GOOD(store_edit_cells(s, &err0, STORE_RESET, &ten, 1, &n));
+  assert_int_equal(n, 1);
   assert_int_equal(state_of(s, 10), CELL_READY);
   assert_int_equal(state_of(s, 21), CELL_WAITING);
   assert_int_equal(state_of(s, 20), CELL_DONE);
-  BAD(store_reset(s, &err0, key(10)), E_ARG, "not done");
+  GOOD(store_edit_cells(s, &err0, STORE_RESET, &ten, 1, &n));
+  assert_int_equal(n, 0); /* it is not done */
+  store_close(s);
+}
+
+static int count_line(void *user, err *e, const char *line) {
+  (void)e, (void)line;
+  ++*(int *)user;
+  return OK;
+}
+
+/* What a user does to cells: skip, take back, remove. */
+static void test_edits(void **state) {
+  (void)state;
+  store *s = create();
+  int64_t id = register_small(s), n;
+  char sample[STORE_KEY], other[STORE_KEY], train[STORE_KEY];
+  snprintf(train, sizeof train, "%s", key(2));
+  snprintf(sample, sizeof sample, "%s", key(10));
+  snprintf(other, sizeof other, "%s", key(11));
+  const char *const one[] = {train}, *const two[] = {sample, other};
+  (void)id;
+
+  /* a running cell that is skipped loses its lease, blocks what is below, and stays so when registered again */
+  finish(s, claim(s, 1, 1), 2);
+  int64_t a = claim(s, 3, 2);
+  GOOD(store_edit_cells(s, &err0, STORE_SKIP, one, 1, &n));
+  assert_int_equal(n, 1);
+  assert_int_equal(state_of(s, 2), CELL_SKIPPED);
+  assert_int_equal(state_of(s, 10), CELL_BLOCKED);
+  int ours, retry;
+  GOOD(store_heartbeat(s, &err0, a, 4, 1000, &ours));
+  assert_false(ours);
+  store_failure f = {"io", "late", -1, -1, {-1, -1, -1, -1}, 5, 0};
+  BAD(store_fail(s, &err0, a, &f, &retry), E_STORE, "already ended (cancelled)");
+  register_small(s);
+  assert_int_equal(state_of(s, 2), CELL_SKIPPED);
+  GOOD(store_retry(s, &err0, 0, NULL, &n));
+  assert_int_equal(n, 0); /* what a user skipped is not a failure */
+  GOOD(store_edit_cells(s, &err0, STORE_RETRY, one, 1, &n));
+  assert_int_equal(n, 1);
+  assert_int_equal(state_of(s, 2), CELL_READY);
+  assert_int_equal(state_of(s, 10), CELL_WAITING);
+
+  /* what others are made from cannot go alone */
+  finish(s, claim(s, 6, 2), 7);
+  BAD(store_edit_cells(s, &err0, STORE_REMOVE, one, 1, &n), E_ARG, "choose them too");
+  assert_int_equal(state_of(s, 2), CELL_DONE);
+  BAD(store_edit_cells(s, &err0, STORE_REMOVE, two, 2, &n), E_ARG, "choose them too");
+  int findings = 0;
+  GOOD(store_integrity(s, &err0, count_line, &findings));
+  assert_int_equal(findings, 0);
+  store_cells all;
+  GOOD(store_cells_in(s, &err0, 0, CELL_STATES, &all));
+  const char *keys[64];
+  assert_true(all.n > 4 && all.n < 64);
+  for (int64_t i = 0; i < all.n; i++) keys[i] = all.at[i].key;
+  GOOD(store_edit_cells(s, &err0, STORE_REMOVE, keys, all.n, &n));
+  assert_int_equal(n, all.n);
+  store_cells_free(&all);
+  assert_int_equal(sql_int(s, "SELECT (SELECT count(*) FROM cell) + (SELECT count(*) FROM attempt)"
+                              " + (SELECT count(*) FROM artifact) + (SELECT count(*) FROM study_cell)"),
+                   0);
+  GOOD(store_integrity(s, &err0, count_line, &findings));
+  assert_int_equal(findings, 0);
+  store_close(s);
+}
+
+/* References that SQLite would have refused, as after a damaged file or a foreign hand. */
+static void test_damage_is_found(void **state) {
+  (void)state;
+  store *s = create();
+  int findings = 0;
+  register_small(s);
+  finish(s, claim(s, 1, 1), 2);
+  GOOD(store_integrity(s, &err0, count_line, &findings));
+  assert_int_equal(findings, 0);
+  store_close(s);
+  sqlite3 *db;
+  assert_int_equal(sqlite3_open(scratch_path(0, "st/store.db"), &db), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, "DELETE FROM attempt", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(db);
+  GOOD(store_open(&err0, scratch_path(0, "st"), STORE_READ, &s));
+  GOOD(store_integrity(s, &err0, count_line, &findings));
+  assert_true(findings >= 2);
   store_close(s);
 }
 
@@ -1238,6 +1332,8 @@ int main(void) {
       T(test_killed_between_object_and_row),
       T(test_killed_anywhere),
       T(test_full_disk),
+      T(test_edits),
+      T(test_damage_is_found),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
