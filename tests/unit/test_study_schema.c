@@ -156,6 +156,12 @@ static const char *const members[][2] = {
      "\"patternProperties\":{\"^//\":{}},\"required\":[\"metric\",\"variant\"],\"properties\":{\"metric\":{},"
      "\"variant\":{\"type\":\"string\"},\"against\":{\"type\":\"string\"}}}}"},
     {"not_in_key", "{\"type\":\"array\",\"items\":{\"type\":\"string\"}}"},
+    {"paper",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"patternProperties\":{\"^//\":{}},\"properties\":{"
+     "\"tables\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"numbers\":{\"type\":\"string\"}}}"},
+    {"gate",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"patternProperties\":{\"^//\":{}},\"required\":[\"file\"],"
+     "\"properties\":{\"file\":{\"type\":\"string\",\"minLength\":1}}}"},
 };
 #define MEMBERS ((int)(sizeof members / sizeof members[0]))
 
