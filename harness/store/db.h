@@ -21,6 +21,8 @@ struct store {
 
 /* The statements that make schema STORE_SCHEMA, NULL at the end. */
 extern const char *const db_schema[];
+/* The table of a baseline's facts, if it is not there. */
+extern const char db_baseline_fact[];
 /* Cells below a failed or blocked one become blocked, whatever their distance. */
 extern const char db_block_sql[];
 /* waiting, ready and blocked follow from the states of a cell's inputs: derives them anew for all cells. */
