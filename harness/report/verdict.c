@@ -120,6 +120,12 @@ int verdict_measure(err *e, const pairs *p, const stats_options *o, verdict_chec
   c->then = pairs_mean(p, 1);
   c->tested = rc == OK && c->stats.used > 0;
   if (c->tested) c->delta = c->stats.mean;
+  if (c->direction == METRIC_DOWN) { /* a win is what is better */
+    int64_t wins = c->stats.wins;
+    c->stats.wins = c->stats.losses;
+    c->stats.losses = wins;
+    c->stats.improvement = 1 - c->stats.improvement;
+  }
   return rc;
 }
 

@@ -34,9 +34,10 @@ typedef struct verdict_check {
   char *unit;
   metric_direction direction;
   verdict verdict;
-  char *why;  /* one sentence, or "" */
-  int muted;  /* counts for nothing */
-  int tested; /* stats are filled in */
+  char *why;    /* one sentence, or "" */
+  int muted;    /* counts for nothing */
+  int tested;   /* stats are filled in */
+  int outright; /* worse whatever a test says */
   verdict_bounds bounds;
   double now, then, delta, p_holm;       /* means (median test: medians); NaN where undefined */
   stats_comparison stats;                /* of now - then */
@@ -70,12 +71,8 @@ int verdict_measure(err *e, const pairs *p, const stats_options *o, verdict_chec
 /* Holm over the family of the given checks; those without statistics count as p = 1. */
 int verdict_family(err *e, verdict_list *l, const unsigned char *member) TD_MUST_CHECK;
 
-typedef struct verdict_style {
-  int width, colour; /* as in table_style */
-} verdict_style;
-
 /* Renderers append. The same list gives the same bytes. */
-void verdict_terminal(const verdict_list *l, const verdict_style *s, text *out);
+void verdict_terminal(const verdict_list *l, int colour, text *out);
 void verdict_markdown(const verdict_list *l, text *out); /* below 60 kB, which a comment may hold */
 void verdict_json(const verdict_list *l, text *out);
 void verdict_tap(const verdict_list *l, text *out);

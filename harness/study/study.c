@@ -9,10 +9,10 @@
 #include "study/load.h"
 
 static const char *const top_keys[] = {
-    "schema", "study",   "help",    "extends", "args",      "base",      "variants",  "reference_variant",
-    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key"};
+    "schema", "study",   "help",    "extends", "args",      "base",      "variants",   "reference_variant",
+    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key", "gate"};
 /* In the format, but read by nothing yet: accepting them would promise what does not happen. */
-static const char *const later_keys[] = {"pairing", "gate", "paper"};
+static const char *const later_keys[] = {"pairing", "paper"};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
 int study_name_ok(const char *s) {
@@ -497,6 +497,19 @@ static int read_contrasts(loader *l) {
   return rc;
 }
 
+static int read_gate(loader *l) {
+  static const char *const keys[] = {"file"};
+  int doc = 0;
+  const json *gate = load_find(l, "gate", &doc), *file = gate ? json_get(gate, "file") : NULL;
+  if (!gate) return OK;
+  if (gate->type != JSON_OBJECT || !file || file->type != JSON_STRING || !file->str[0]) {
+    problem_error(l->p, load_at(l, doc, gate), "gate wants {\"file\": \"RULES.json\"}");
+    return OK;
+  }
+  load_members(l, l->s->store->doc[doc].path, gate, (name_list){keys, 1});
+  return load_path(l, doc, file->str, &l->s->gate_file);
+}
+
 static void check_not_in_key(loader *l) {
   int doc;
   const json *list = load_find(l, "not_in_key", &doc);
@@ -586,6 +599,7 @@ static int load_all(loader *l) {
   if (rc == OK) rc = read_names(l);
   if (rc == OK) rc = load_matrix(l);
   if (rc == OK) rc = read_contrasts(l);
+  if (rc == OK) rc = read_gate(l);
   check_not_in_key(l);
   if (rc == OK) load_checks(l);
   if (rc == OK) rc = make_text(l);
@@ -647,6 +661,7 @@ void study_free(study *s) {
   free(s->excluded);
   free(s->name);
   free(s->help);
+  free(s->gate_file);
   free(s->text);
   free(s);
 }

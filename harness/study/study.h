@@ -102,6 +102,7 @@ typedef struct study_excluded {
 
 typedef struct study {
   char *name, *help;
+  char *gate_file;       /* rules of `tandem gate`, a path the process can open; NULL: none */
   char *text;            /* canonical JSON of the merged study; its hash names the study's version */
   char sha256[HASH_HEX]; /* of text */
   int n_rows, n_prompts, n_metrics, n_scorers, n_contrasts, reference; /* reference: index of a row */
