@@ -56,7 +56,10 @@ static int one(err *e, const compare_input *in, verdict_list *l, const char *id)
   TRY(mem_strdup(e, in->b.variant, &c->against));
   TRY(mem_strdup(e, (a ? a : b)->unit, &c->unit));
   c->direction = (a ? a : b)->direction;
-  if (!a || !b || !there[0] || !there[1])
+  if (!there[0] && !there[1])
+    TRY(verdict_why(e, c, VERDICT_MISSING, "neither side has a score of version %lld",
+                    (long long)(a ? a : b)->version));
+  else if (!a || !b || !there[0] || !there[1])
     TRY(verdict_why(e, c, VERDICT_MISSING, "%.64s has no score", a && there[0] ? c->against : c->variant));
   else if (a->version != b->version || a->direction != b->direction)
     TRY(verdict_why(e, c, VERDICT_MISSING, "version %lld against version %lld of the metric", (long long)a->version,

@@ -307,6 +307,10 @@ static void bind_rule(const binder *b, const gate_rule *x) {
   int one = !(x->drop.given && x->rise.given);
   bind_bound(b, &x->drop, m, one && m && m->direction == METRIC_DOWN ? "a drop" : NULL);
   bind_bound(b, &x->rise, m, one && m && m->direction == METRIC_UP ? "a rise" : NULL);
+  if (x->metric && (!strcmp(x->metric, BASELINE_CLIP) || !strcmp(x->metric, BASELINE_ADAPTER)) &&
+      x->test != GATE_EQUAL)
+    problem_error(b->p, (where){b->g->file, x->line, x->col}, "%s is a hash: test \"equal\" is the only one it has",
+                  x->metric);
   if (x->undefined.given && x->undefined.unit[0])
     problem_error(b->p, (where){b->g->file, x->undefined.line, x->undefined.col},
                   "max_undefined_rise is a share: 0.02 or \"2%%\"");

@@ -120,18 +120,21 @@ out:
   return rc;
 }
 
-/* Of the rule's checks that have numbers: all as wanted? */
-static int all_as(const verdict_list *l, int rule, verdict want, int64_t *n, const verdict_check **other) {
-  *n = 0;
+/* Of the rule's checks that have numbers and are not muted: all as wanted? *muted counts those that are. */
+static int all_as(const verdict_list *l, int rule, verdict want, int64_t *muted, const verdict_check **other) {
+  int64_t n = 0;
+  *muted = 0;
   *other = NULL;
   for (int64_t i = 0; i < l->n; i++) {
     const verdict_check *c = &l->checks[i];
-    if (c->rule != rule || c->muted || (c->shared && c->shared == c->undefined[0])) continue;
-    ++*n;
+    if (c->rule != rule) continue;
+    *muted += c->muted;
+    if (c->muted || (c->shared && c->shared == c->undefined[0])) continue;
+    n++;
     int good = want == VERDICT_WORSE ? c->verdict == VERDICT_WORSE : c->verdict != VERDICT_WORSE;
     if (!good && !*other) *other = c;
   }
-  return *n > 0 && !*other;
+  return n > 0 && !*other;
 }
 
 static int try_step(trial *t, int index, const step *s) {
@@ -139,13 +142,13 @@ static int try_step(trial *t, int index, const step *s) {
   const verdict_check *other = NULL;
   verdict_list l = {0};
   char what[240], seen[400];
-  int64_t moved, n;
+  int64_t moved, quiet;
   int rc = OK;
   TRY(copy_baseline(t));
   TRY(apply(t, r, s, &moved));
   TRY(judge(t, &l));
-  int held = all_as(&l, index, s->want, &n, &other), want = s->want == VERDICT_WORSE ? GATE_RED : GATE_PASS;
-  int muted = !n && moved;
+  int held = all_as(&l, index, s->want, &quiet, &other), want = s->want == VERDICT_WORSE ? GATE_RED : GATE_PASS;
+  int muted = quiet > 0 && !held && !other;
   if (s->want == VERDICT_WORSE) held = held && l.exit_status == want;
   snprintf(what, sizeof what, "rule %d (line %d) %.100s of %.64s, %s", index + 1, r->line, r->metric, r->variant,
            s->what);

@@ -98,6 +98,11 @@ static void spread(const axes *x, const pairs *p, const baseline_value *v, int64
   }
 }
 
+static unsigned char state_of(const baseline_value *v) {
+  if (v->hash) return PAIRS_HASH;
+  return v->kind == KIND_FINITE ? PAIRS_VALUE : v->kind == KIND_UNDEFINED ? PAIRS_UNDEFINED : PAIRS_NOT_FINITE;
+}
+
 static void lay(const axes *x, pairs *p, int side, range r, const baseline_value **at) {
   for (const baseline_value *v = r.from; v < r.to; v++) {
     int64_t a[3], b[3];
@@ -109,9 +114,7 @@ static void lay(const axes *x, pairs *p, int side, range r, const baseline_value
           int64_t n = (i * p->trains + j) * p->samples + k;
           at[n] = v;
           p->value[side][n] = v->value;
-          p->state[side][n] = v->kind == KIND_FINITE      ? PAIRS_VALUE
-                              : v->kind == KIND_UNDEFINED ? PAIRS_UNDEFINED
-                                                          : PAIRS_NOT_FINITE;
+          p->state[side][n] = state_of(v);
         }
   }
 }

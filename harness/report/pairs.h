@@ -10,7 +10,7 @@ typedef struct pairs_side {
   const char *variant;
 } pairs_side;
 
-enum { PAIRS_NONE, PAIRS_VALUE, PAIRS_UNDEFINED, PAIRS_NOT_FINITE };
+enum { PAIRS_NONE, PAIRS_VALUE, PAIRS_UNDEFINED, PAIRS_NOT_FINITE, PAIRS_HASH };
 
 /* Side 0 is judged, side 1 is what it is judged against. A value without an axis (the base model trains nothing)
  * fills every place along it. Only places that both sides have (with whatever outcome) are shared. */
