@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "cli/frozen.h"
+#include "cli/requests.h"
 #include "cli/verbs.h"
 #include "report/compare.h"
 
@@ -19,8 +20,8 @@ static const cli_option options[] = {
     {.name = "metric",
      .kind = CLI_TEXTS,
      .offset = offsetof(compare_args, metrics),
-     .value = "ID",
-     .help = "metrics to compare, the family of the correction; without it all of the study"},
+     .value = "LIST",
+     .help = "metrics to compare, the family of the correction; all of the study when absent"},
     {.name = "margin",
      .kind = CLI_NUMBER,
      .offset = offsetof(compare_args, margin),
@@ -103,21 +104,46 @@ static int format_of(cli *c, const compare_args *a, int *out) {
   return err_set(&c->err, E_ARG, "unknown format '%.40s' (known: terminal, md, json)", a->format);
 }
 
+/* The texts of all --metric lists, one after the other; the caller frees both. */
+typedef struct names {
+  char (*text)[METRIC_TEXT];
+  const char **v;
+  int64_t n, cap;
+} names;
+
+static int read_names(cli *c, const cli_list *lists, names *out) {
+  int rc = OK;
+  for (int i = 0; i < lists->n; i++) {
+    const char *rest = lists->v[i];
+    while (*rest) {
+      TRY(mem_grow(&c->err, &out->text, &out->cap, out->n + 1, sizeof *out->text, "metrics"));
+      TRY(requests_next(&c->err, "--metric", &rest, out->text[out->n]));
+      out->n++;
+    }
+  }
+  TRY(mem_new(&c->err, out->n, sizeof *out->v, "metrics", &out->v));
+  for (int64_t i = 0; i < out->n; i++) out->v[i] = out->text[i];
+out:
+  return rc;
+}
+
 static int run(cli *c, const void *args) {
   const compare_args *a = args;
   side s[2] = {{0}, {0}};
   verdict_list l = {0};
   text out = {0};
+  names wanted = {0};
   int rc = OK, format;
   TRY(format_of(c, a, &format));
+  TRY(read_names(c, &a->metrics, &wanted));
   TRY(split(c, c->words.v[0], NULL, &s[0]));
   TRY(split(c, c->words.v[1], s[0].study, &s[1]));
   TRY(open_side(c, a, c->results, &s[0]));
   TRY(open_side(c, a, a->other_results ? a->other_results : c->results, &s[1]));
   compare_input in = {.a = {&s[0].b, s[0].variant},
                       .b = {&s[1].b, s[1].variant},
-                      .metrics = a->metrics.v,
-                      .n_metrics = a->metrics.n,
+                      .metrics = wanted.v,
+                      .n_metrics = (int)wanted.n,
                       .margin = a->margin,
                       .alpha = a->alpha,
                       .stats = stats_defaults(0)};
@@ -132,6 +158,8 @@ static int run(cli *c, const void *args) {
 out:
   text_free(&out);
   verdict_list_free(&l);
+  free(wanted.text);
+  free(wanted.v);
   for (int i = 0; i < 2; i++) side_free(&s[i]);
   return rc;
 }
