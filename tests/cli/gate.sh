@@ -7,7 +7,6 @@ if [ "$json" != jq ]; then
   skip "gates" "needs jq"
   finish
 fi
-FILE=$SOURCE/results/gate-baseline.json
 RULES=$SOURCE/configs/gates/gate.json
 
 run gate selftest gate
