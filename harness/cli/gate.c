@@ -104,13 +104,24 @@ static void print_problems(gate_run *g) {
   problems_free(&g->problems);
 }
 
+/* Annotations and messages name a file below the current folder from there, as CI systems expect. */
+static int name_from_here(cli *c, const char *path, char **out) {
+  char *full = realpath(path, NULL), *here = realpath(".", NULL);
+  size_t n = here ? strlen(here) : 0;
+  int below = full && here && strncmp(full, here, n) == 0 && full[n] == '/';
+  int rc = mem_strdup(&c->err, below ? full + n + 1 : path, out);
+  free(full);
+  free(here);
+  return rc;
+}
+
 static int read_rules(cli *c, const gate_args *a, gate_run *g) {
   int rc = OK;
   text path = {0};
   const char *file = g->rules_word ? g->rules_word : g->study.s->gate_file, *name = a->baseline;
   if (!file)
     FAIL(&c->err, E_ARG, "no rules: name a rule file, or give the study \"gate\": {\"file\": \"RULES.json\"}");
-  TRY(mem_strdup(&c->err, file, &g->file));
+  TRY(name_from_here(c, file, &g->file));
   rc = gate_rules_read(&c->err, g->file, &g->problems, &g->rules);
   print_problems(g);
   if (rc != OK) goto out;

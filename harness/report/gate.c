@@ -166,19 +166,20 @@ out:
 }
 
 static int judge(bench *b, const gate_rule *r, verdict_check *c) {
-  int rc = OK, done;
+  int rc = OK, done, alone = !has_values(b->in->then, c->metric, c->variant);
   int64_t open = 0;
   pairs p = {0};
   pairs_side now = {b->in->now, c->variant}, then = {b->in->then, c->variant};
   TRY(compare_definitions(b, r, c, &done));
   if (done) return OK;
-  if (!has_values(b->in->then, c->metric, c->variant)) then = now; /* floor and ceiling need no baseline */
+  if (alone) then = now; /* floor and ceiling need no baseline */
   TRY(pairs_build(b->e, now, then, c->metric, &p));
   c->shared = p.shared;
   c->missing = p.only[1];
   for (int k = 0; k < 2; k++) c->undefined[k] = p.undefined[k];
   TRY(compare_clips(b, r, &p, c, &done, &open));
   if (!done) TRY(weigh(b, r, &p, c));
+  if (alone) c->then = c->delta = NAN, c->tested = 0;
   if (open && (c->verdict == VERDICT_SAME || c->verdict == VERDICT_BETTER))
     TRY(verdict_why(b->e, c, VERDICT_UNCLEAR, "undefined on %lld more of %lld clips: the mean is over fewer",
                     (long long)open, (long long)p.shared));

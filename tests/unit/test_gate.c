@@ -394,6 +394,20 @@ static void levels_and_equality(void **state) {
   close_bench(&b);
 }
 
+/* A level needs no baseline; a bound does. */
+static void level_without_baseline(void **state) {
+  (void)state;
+  bench b;
+  open_bench(&b, HEAD "{\"metric\": \"good\", \"floor\": 142}]}");
+  lose(&b.then, "good", "a", CLIPS);
+  assert_int_equal(judge(&b), GATE_PASS);
+  assert_true(isnan(check_of(&b, "good", "a")->then) && isnan(check_of(&b, "good", "a")->delta));
+  assert_true(check_of(&b, "good", "a")->now > 142);
+  shift(&b.now, "good", "a", -2);
+  assert_int_equal(judge(&b), GATE_RED);
+  close_bench(&b);
+}
+
 static void median_and_quorum(void **state) {
   (void)state;
   bench b;
@@ -826,6 +840,7 @@ int main(void) {
                                      cmocka_unit_test(zero_baseline),
                                      cmocka_unit_test(levels_and_equality),
                                      cmocka_unit_test(median_and_quorum),
+                                     cmocka_unit_test(level_without_baseline),
                                      cmocka_unit_test(conditions),
                                      cmocka_unit_test(mutes_expire),
                                      cmocka_unit_test(bad_rules),
