@@ -305,6 +305,9 @@ static void exits_help(const cli_verb *v, text *out) {
   text_add(out, "  0    done\n  1    the request failed\n  2    usage or configuration error; nothing was started\n");
   if (v->exits & CLI_EXIT_CELLS) text_add(out, "  3    some cells failed or are blocked\n");
   if (v->exits & CLI_EXIT_MISSING) text_add(out, "  4    cells are missing\n");
+  if (v->exits & CLI_EXIT_GATE)
+    text_add(out, "       1 also: at least one check is worse, or the selftest failed\n"
+                  "  4    nothing is worse, but checks are unclear or missing, and the rules say that fails\n");
   if (v->exits & CLI_EXIT_STORE) text_add(out, "  5    the result store is missing, too new, locked or damaged\n");
   if (v->exits & CLI_EXIT_STOPPED)
     text_add(

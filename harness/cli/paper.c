@@ -236,7 +236,7 @@ static int run(cli *c, const void *args) {
   TRY(make_files(c, &l, &p));
   rc = checks ? check(c, &p) : build(c, &p);
   if (p.missing && (rc == OK || rc == E_FORMAT)) {
-    c->status = EXIT_MISSING;
+    c->status = EXIT_OPEN;
     cli_warn("%s: %lld clips of the tables are missing; `tandem run` makes them", p.lacking, (long long)p.missing);
   }
 out:

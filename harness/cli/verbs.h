@@ -4,13 +4,16 @@
 
 #include "cli/cli.h"
 
+extern const cli_verb verb_baseline;
 extern const cli_verb verb_cancel;
 extern const cli_verb verb_check;
+extern const cli_verb verb_compare;
 extern const cli_verb verb_demo;
 extern const cli_verb verb_doctor;
 extern const cli_verb verb_figure;
 extern const cli_verb verb_flow;
 extern const cli_verb verb_forward;
+extern const cli_verb verb_gate;
 extern const cli_verb verb_gc;
 extern const cli_verb verb_log;
 extern const cli_verb verb_metrics;

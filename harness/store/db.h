@@ -26,6 +26,8 @@ extern const char *const db_schema[];
 /* Scores of sets, a row each. Made in every store that is opened for writing, so that it needs no new schema; a
  * change of its columns needs a new name. */
 extern const char db_view_set[];
+/* The table of a baseline's facts, if it is not there. */
+extern const char db_baseline_fact[];
 /* Of cells c that store_focus left in view; an SQL function of this connection. */
 #define DB_WANTED " AND wanted(c.key)"
 /* Of a measure that an external scorer failed to give. */

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/baseline.h"
 #include "store/db.h"
 #include "study/set_cell.h"
 
@@ -516,7 +517,59 @@ out:
   return rc;
 }
 
+int store_made_list(store *s, err *e, int64_t study_id, store_scores *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_scores){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT a.key, sc.variant, sc.prompt_id, CASE t.role WHEN 'clip' THEN '" BASELINE_CLIP
+                "' ELSE '" BASELINE_ADAPTER "' END, '', 'undefined', t.sha256, a.build_id, a.host_id, sc.train_seed,"
+                " sc.sample_seed, 1, NULL, 1 FROM study_cell sc JOIN cell c ON c.key=sc.key"
+                " JOIN attempt a ON a.attempt_id=c.done_attempt_id JOIN attempt_artifact t USING(attempt_id)"
+                " WHERE sc.study_id=?1 AND ((c.stage='sample' AND t.role='clip') OR"
+                "  (c.stage='train' AND t.role='adapter'))"
+                " UNION ALL SELECT a.key, sc.variant, sc.prompt_id, '" BASELINE_SECONDS "', '', 'finite', NULL,"
+                " a.build_id, a.host_id, sc.train_seed, sc.sample_seed, 1, (a.ended_ms-a.started_ms)/1000.0, 1"
+                " FROM study_cell sc JOIN cell c ON c.key=sc.key JOIN attempt a ON a.attempt_id=c.done_attempt_id"
+                " WHERE sc.study_id=?1 AND c.stage='sample' AND a.ended_ms IS NOT NULL"));
+  stmt_int(&q, study_id);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_score));
+out:
+  return rc;
+}
+
 /* --- facts ----------------------------------------------------------------------------------------------------- */
+
+static int fill_baseline(stmt *q, err *e, store_pool *p, void *row) {
+  store_baseline_row *r = row;
+  int rc = OK;
+  (void)e;
+  TRY(pool_col(p, q, 0, &r->name));
+  TRY(pool_col(p, q, 1, &r->study));
+  TRY(pool_col(p, q, 2, &r->git_sha));
+  TRY(pool_col(p, q, 3, &r->note));
+  r->created_ms = stmt_i64(q, 4, 0);
+  r->values = stmt_i64(q, 5, 0);
+out:
+  return rc;
+}
+
+int store_baseline_list(store *s, err *e, store_baselines *out) {
+  stmt q;
+  int rc = OK;
+  *out = (store_baselines){0};
+  TRY(stmt_open(&q, s, e,
+                "SELECT b.name, s.name, coalesce(b.git_sha, ''), b.note, b.created_ms,"
+                " (SELECT count(*) FROM baseline_value v WHERE v.name=b.name)"
+                " FROM baseline b JOIN study s USING(study_id) ORDER BY b.name"));
+  TRY(collect(&q, e, out, sizeof *out->at, fill_baseline));
+out:
+  return rc;
+}
+
+void store_baselines_free(store_baselines *l) {
+  drop(l);
+}
 
 static int fill_fact(stmt *q, err *e, store_pool *p, void *row) {
   store_fact *r = row;

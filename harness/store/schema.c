@@ -2,8 +2,15 @@
 
 /* spec/harness.md 9 with these additions: the stage 'pretrain'; the reason of an undefined measure, in measure and
  * v_score; the index cell_input_up, because promotion and blocking walk inputs downstream; the index study_cell_key,
- * because a cell is asked for its studies; the views v_missing and v_cost. An array of statements, since a portable
- * string literal ends at 4095 bytes. */
+ * because a cell is asked for its studies; the table baseline_fact; the views v_missing and v_cost. An array of
+ * statements, since a portable string literal ends at 4095 bytes. */
+#define BASELINE_FACT                                                                                                \
+  "CREATE TABLE IF NOT EXISTS baseline_fact("                                                                        \
+  "  name TEXT NOT NULL REFERENCES baseline(name), fact TEXT NOT NULL, value TEXT NOT NULL,"                         \
+  "  PRIMARY KEY(name, fact)) STRICT, WITHOUT ROWID"
+
+const char db_baseline_fact[] = BASELINE_FACT;
+
 const char *const db_schema[] = {
     "CREATE TABLE study("
     "  study_id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -87,6 +94,8 @@ const char *const db_schema[] = {
     "  variant TEXT NOT NULL, prompt_id TEXT NOT NULL DEFAULT '', train_seed INTEGER NOT NULL DEFAULT -1,"
     "  sample_seed INTEGER NOT NULL DEFAULT -1, value REAL, value_kind TEXT NOT NULL,"
     "  PRIMARY KEY(name, metric, version, variant, prompt_id, train_seed, sample_seed)) STRICT, WITHOUT ROWID",
+
+    BASELINE_FACT,
 
     "CREATE VIEW v_score AS"
     "  SELECT s.name AS study, sc.variant, sc.prompt_id, sc.train_seed, sc.sample_seed, m.metric, m.version,"

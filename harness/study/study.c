@@ -12,9 +12,9 @@
 static const char *const top_keys[] = {
     "schema", "study",   "help",    "extends", "args",      "base",      "variants",   "reference_variant",
     "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key", "paper",
-    NULL};
+    "gate",   NULL};
 /* In the format, but read by nothing yet: accepting them would promise what does not happen. */
-static const char *const later_keys[] = {"pairing", "gate"};
+static const char *const later_keys[] = {"pairing"};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
 const char *const *study_members(void) {
@@ -523,6 +523,19 @@ static int read_contrasts(loader *l) {
   return rc;
 }
 
+static int read_gate(loader *l) {
+  static const char *const keys[] = {"file"};
+  int doc = 0;
+  const json *gate = load_find(l, "gate", &doc), *file = gate ? json_get(gate, "file") : NULL;
+  if (!gate) return OK;
+  if (gate->type != JSON_OBJECT || !file || file->type != JSON_STRING || !file->str[0]) {
+    problem_error(l->p, load_at(l, doc, gate), "gate wants {\"file\": \"RULES.json\"}");
+    return OK;
+  }
+  load_members(l, l->s->store->doc[doc].path, gate, (name_list){keys, 1});
+  return load_path(l, doc, file->str, &l->s->gate_file);
+}
+
 static void check_not_in_key(loader *l) {
   int doc;
   const json *list = load_find(l, "not_in_key", &doc);
@@ -569,7 +582,7 @@ static void add_document(text *t, const json *root) {
   if (!copy) t->failed = 1;
   for (json **m = copy ? &copy->child : NULL; m && *m;) {
     json *one = *m;
-    if (strcmp(one->key, "paper") != 0) {
+    if (strcmp(one->key, "paper") != 0 && strcmp(one->key, "gate") != 0) {
       m = &one->next;
       continue;
     }
@@ -631,6 +644,7 @@ static int load_all(loader *l) {
   if (rc == OK) rc = load_sets(l);
   if (rc == OK) rc = read_contrasts(l);
   if (rc == OK) rc = load_paper(l);
+  if (rc == OK) rc = read_gate(l);
   check_not_in_key(l);
   if (rc == OK) load_checks(l);
   if (rc == OK) rc = make_text(l);
@@ -696,6 +710,7 @@ void study_free(study *s) {
   free(s->paper_numbers);
   free(s->name);
   free(s->help);
+  free(s->gate_file);
   free(s->text);
   free(s);
 }

@@ -120,7 +120,8 @@ typedef struct study_excluded {
 
 typedef struct study {
   char *name, *help;
-  char *text; /* canonical JSON of the merged study but for `paper`, which changes nothing that is computed;
+  char *gate_file; /* rules of `tandem gate`, a path the process can open; NULL: none */
+  char *text; /* canonical JSON of the merged study but for `paper` and `gate`, which change nothing that is computed;
                  its hash names the study's version */
   char sha256[HASH_HEX];                                                       /* of text */
   int n_rows, n_prompts, n_metrics, n_scorers, n_sets, n_contrasts, reference; /* reference: index of a row */

@@ -167,7 +167,7 @@ static void test_identity(void **state) {
   (void)state;
   store *s = create();
   assert_null(store_note(s));
-  assert_int_equal(sql_int(s, "SELECT count(*) FROM sqlite_schema WHERE type='table'"), 14);
+  assert_int_equal(sql_int(s, "SELECT count(*) FROM sqlite_schema WHERE type='table'"), 15);
   /* STRICT everywhere: a forgotten keyword would let text into number columns */
   assert_int_equal(sql_int(s, "SELECT count(*) FROM sqlite_schema WHERE type='table' AND sql NOT LIKE '% STRICT%'"),
                    0);
