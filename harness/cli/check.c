@@ -5,8 +5,6 @@
 #include "cli/costs.h"
 #include "cli/study.h"
 #include "cli/verbs.h"
-#include "model/block_vae.h"
-#include "model/words.h"
 
 typedef struct check_args {
   study_args study;
@@ -21,39 +19,6 @@ static const cli_option options[] = {
      .help = "also print memory and work of a training step and a sampling pass of every variant"},
     {.name = NULL},
 };
-
-/* --- costs --- */
-
-static const json *value(const study_row *r, const char *path) {
-  return r->value[spec_find(path)].v;
-}
-
-static int whole(const study_row *r, const char *path) {
-  return (int)value(r, path)->num;
-}
-
-static int measure_row(cli *c, const study_row *r, cost_table *to) {
-  int rc = OK;
-  json *j = NULL;
-  if (design_imports(&r->design)) return OK;
-  const char *config = value(r, "model.config")->str, *slash = strrchr(config, '/');
-  const json *size = value(r, "data.size");
-  plan_request q = {.shape = {.rank = whole(r, "train.rank")},
-                    .batch = whole(r, "train.batch"),
-                    .frames = whole(r, "data.frames") / BLOCK_VAE_FRAMES,
-                    .height = (int)json_at(size, 0)->num / BLOCK_VAE_SIDE,
-                    .width = (int)json_at(size, 1)->num / BLOCK_VAE_SIDE,
-                    .n_text = WORDS_ROWS};
-  TRY(json_read(&c->err, config, &j));
-  TRY(dit_config_read(&c->err, j, config, &q.cfg));
-  design_layout(&r->design, &q.l);
-  /* guidance runs the pass with and without the caption */
-  TRY(costs_measure(&c->err, &q, slash ? slash + 1 : config, r->name, value(r, "sample.guidance")->num == 1 ? 1 : 2,
-                    to));
-out:
-  json_free(j);
-  return rc;
-}
 
 /* --- what is printed --- */
 
@@ -164,7 +129,7 @@ static int run(cli *c, const void *args) {
     FAIL(&c->err, E_CONFIG, "%s", before.text);
   }
   TRY(rc);
-  for (int i = 0; a->plan && i < l.s->n_rows; i++) TRY(measure_row(c, &l.s->rows[i], &costs));
+  for (int i = 0; a->plan && i < l.s->n_rows; i++) TRY(costs_row(&c->err, &l.s->rows[i], &costs));
   if (c->json) {
     TRY(cli_put_json(c, as_json(&l, &costs)));
   } else {

@@ -1,10 +1,14 @@
 #include "cli/costs.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "model/block_vae.h"
+#include "model/words.h"
 
 static int trains(const layout *l) {
   return l->lora || l->domain || l->widened || l->exchange;
@@ -40,6 +44,66 @@ int costs_measure(err *e, const plan_request *r, const char *model, const char *
   TRY(add(e, &q, &head, to));
 out:
   if (rc != OK) err_prefix(e, "%s, design %s", model, name);
+  return rc;
+}
+
+static const json *value(const study_row *r, const char *path) {
+  return r->value[spec_find(path)].v;
+}
+
+static int whole(const study_row *r, const char *path) {
+  return (int)value(r, path)->num;
+}
+
+int costs_row(err *e, const study_row *r, cost_table *to) {
+  int rc = OK;
+  json *j = NULL;
+  if (design_imports(&r->design)) return OK;
+  const char *config = value(r, "model.config")->str, *slash = strrchr(config, '/');
+  const json *size = value(r, "data.size");
+  plan_request q = {.shape = {.rank = whole(r, "train.rank")},
+                    .batch = whole(r, "train.batch"),
+                    .frames = whole(r, "data.frames") / BLOCK_VAE_FRAMES,
+                    .height = (int)json_at(size, 0)->num / BLOCK_VAE_SIDE,
+                    .width = (int)json_at(size, 1)->num / BLOCK_VAE_SIDE,
+                    .n_text = WORDS_ROWS};
+  TRY(json_read(e, config, &j));
+  TRY(dit_config_read(e, j, config, &q.cfg));
+  design_layout(&r->design, &q.l);
+  /* guidance runs the pass with and without the caption */
+  TRY(costs_measure(e, &q, slash ? slash + 1 : config, r->name, value(r, "sample.guidance")->num == 1 ? 1 : 2, to));
+out:
+  json_free(j);
+  return rc;
+}
+
+/* FLOPs of the sampling line of one row. */
+static int pass_flops(err *e, const study_row *r, double *flops) {
+  cost_table t = {0};
+  int rc = OK;
+  TRY(costs_row(e, r, &t));
+  for (int64_t i = 0; i < t.n; i++)
+    if (strcmp(t.at[i].pass, "sample") == 0) *flops = t.at[i].cost.flops;
+out:
+  costs_free(&t);
+  return rc;
+}
+
+int costs_clip(err *e, const study_row *r, double *flops) {
+  int rc = OK;
+  study_row first = *r;
+  layout l;
+  double own = NAN, before = 0;
+  *flops = NAN;
+  if (design_imports(&r->design)) return OK;
+  design_layout(&r->design, &l);
+  TRY(pass_flops(e, r, &own));
+  if (l.two_pass) {
+    TRY(design_parse(e, "base", &first.design));
+    TRY(pass_flops(e, &first, &before));
+  }
+  *flops = (own + before) * whole(r, "sample.steps");
+out:
   return rc;
 }
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/grid.h"
 #include "model/plan.h"
+#include "study/study.h"
 #include "variants/variant.h"
 
 typedef struct cost_line {
@@ -25,6 +26,11 @@ typedef struct cost_table {
  * training step. r->train and r->recompute are ignored; batches of training and of sampling may differ. */
 int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
                   cost_table *to) TD_MUST_CHECK;
+/* The same for a row of a study, with its batch and guidance. Nothing for clips of another program. */
+int costs_row(err *e, const study_row *r, cost_table *to) TD_MUST_CHECK;
+/* FLOPs of sampling one clip of the row, from the denoiser alone: all steps, both guidance passes, and the base
+ * model's clip first where the design wants it. NaN for clips of another program. */
+int costs_clip(err *e, const study_row *r, double *flops) TD_MUST_CHECK;
 void costs_text(const cost_table *t, text *out);
 json *costs_json(const cost_table *t);
 void costs_free(cost_table *t);

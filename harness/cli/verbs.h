@@ -7,6 +7,7 @@
 extern const cli_verb verb_check;
 extern const cli_verb verb_doctor;
 extern const cli_verb verb_demo;
+extern const cli_verb verb_figure;
 extern const cli_verb verb_flow;
 extern const cli_verb verb_forward;
 extern const cli_verb verb_metrics;
@@ -17,6 +18,7 @@ extern const cli_verb verb_sheet;
 extern const cli_verb verb_show;
 extern const cli_verb verb_sql;
 extern const cli_verb verb_status;
+extern const cli_verb verb_study_kit;
 extern const cli_verb verb_table;
 extern const cli_verb verb_version;
 

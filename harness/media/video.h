@@ -8,6 +8,7 @@
 #ifndef TD_MEDIA_VIDEO_H
 #define TD_MEDIA_VIDEO_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/clip.h"
@@ -55,16 +56,21 @@ int video_read_pair(err *e, const char *rgb_path, const char *matte_path, const 
 
 typedef enum video_codec {
   VIDEO_FFV1, /* lossless, in Matroska; keeps the colour under alpha 0, the colour convention and the frame count */
-  VIDEO_WEBP, /* animated lossless WebP for reports; 8 bits, loops; drops the colour under alpha 0 */
+  VIDEO_WEBP, /* animated WebP for reports; 8 bits, loops; drops the colour under alpha 0 */
 } video_codec;
 typedef struct video_write_options {
   video_codec codec;
-  int bits; /* 8 (also 0) or 16 */
+  int bits;    /* 8 (also 0) or 16 */
+  int quality; /* VIDEO_WEBP: 1 to 100, lossy; 0: lossless */
 } video_write_options;
 
 /* Values are clamped to [0,1] and rounded half to even; E_NAN when one is not a number. The same clip gives the same
  * bytes (no dates, no random ids). Written to a temporary name, then renamed. o may be NULL. */
 int video_write(err *e, const char *path, const clip *c, const video_write_options *o) TD_MUST_CHECK;
+
+/* The same bytes in memory, zero-terminated; the caller frees *out. `name` is for messages. */
+int video_encode(err *e, const char *name, const clip *c, const video_write_options *o, char **out,
+                 size_t *n) TD_MUST_CHECK;
 
 /* "decoded", "straight", "premultiplied" */
 const char *video_colour_name(clip_colour c);

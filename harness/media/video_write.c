@@ -6,6 +6,7 @@
 
 #include <libavutil/opt.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "media/pixels.h"
 
@@ -71,7 +72,8 @@ static int open_encoder(writer *w, err *e, const clip *c, const video_write_opti
     x->slices = c->width < 16 || c->height < 16 ? 1 : 4;
     av_dict_set(&opts, "slicecrc", "1", 0);
   } else {
-    av_dict_set(&opts, "lossless", "1", 0);
+    av_dict_set(&opts, "lossless", o->quality ? "0" : "1", 0);
+    if (o->quality) av_dict_set_int(&opts, "quality", o->quality, 0);
   }
   int status = avcodec_open2(x, codec, &opts);
   if (status < 0) TRY(pixels_fail(e, E_UNSUPPORTED, w->path, "the encoder refuses this clip", status));
@@ -187,26 +189,48 @@ static void writer_close(writer *w) {
   avformat_free_context(w->format);
 }
 
-int video_write(err *e, const char *path, const clip *c, const video_write_options *o) {
+static int check_clip(err *e, const char *name, const clip *c, const video_write_options *o) {
+  if (c->frames <= 0 || c->height <= 0 || c->width <= 0 || !(c->fps > 0) || !c->rgb)
+    return err_set(e, E_ARG, "%s: a clip of %d frames of %dx%d at %g fps cannot be written", name, c->frames,
+                   c->width, c->height, c->fps);
+  if (o->bits != 0 && o->bits != 8 && !(o->bits == 16 && o->codec == VIDEO_FFV1))
+    return err_set(e, E_ARG, "%s: %d bits are not supported", name, o->bits);
+  if (o->quality < 0 || o->quality > 100 || (o->quality && o->codec != VIDEO_WEBP))
+    return err_set(e, E_ARG, "%s: a quality of %d is not supported", name, o->quality);
+  if (o->codec == VIDEO_FFV1 && (c->width < 2 || c->height < 2)) /* FFmpeg's encoder writes black then */
+    return err_set(e, E_UNSUPPORTED, "%s: FFV1 needs at least 2x2 pixels, the clip has %dx%d", name, c->width,
+                   c->height);
+  return OK;
+}
+
+int video_encode(err *e, const char *name, const clip *c, const video_write_options *o, char **out, size_t *n) {
   int rc = OK;
-  writer w = {.path = path};
+  writer w = {.path = name};
   video_write_options plain = {0};
   uint8_t *bytes = NULL;
+  *out = NULL, *n = 0;
   if (!o) o = &plain;
-  if (c->frames <= 0 || c->height <= 0 || c->width <= 0 || !(c->fps > 0) || !c->rgb)
-    FAIL(e, E_ARG, "%s: a clip of %d frames of %dx%d at %g fps cannot be written", path, c->frames, c->width,
-         c->height, c->fps);
-  if (o->bits != 0 && o->bits != 8 && !(o->bits == 16 && o->codec == VIDEO_FFV1))
-    FAIL(e, E_ARG, "%s: %d bits are not supported", path, o->bits);
-  if (o->codec == VIDEO_FFV1 && (c->width < 2 || c->height < 2)) /* FFmpeg's encoder writes black then */
-    FAIL(e, E_UNSUPPORTED, "%s: FFV1 needs at least 2x2 pixels, the clip has %dx%d", path, c->width, c->height);
+  TRY(check_clip(e, name, c, o));
   TRY(open_muxer(&w, e, c, o));
   TRY(encode_clip(&w, e, c));
-  int n = avio_close_dyn_buf(w.format->pb, &bytes);
+  int size = avio_close_dyn_buf(w.format->pb, &bytes);
   w.format->pb = NULL;
-  TRY(file_write(e, path, bytes, (size_t)n));
+  TRY(mem_new(e, (int64_t)size + 1, 1, "video", out));
+  memcpy(*out, bytes, (size_t)size);
+  *n = (size_t)size;
 out:
   av_free(bytes);
   writer_close(&w);
+  return rc;
+}
+
+int video_write(err *e, const char *path, const clip *c, const video_write_options *o) {
+  int rc = OK;
+  char *bytes = NULL;
+  size_t n;
+  TRY(video_encode(e, path, c, o, &bytes, &n));
+  TRY(file_write(e, path, bytes, n));
+out:
+  free(bytes);
   return rc;
 }

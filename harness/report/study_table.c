@@ -77,17 +77,16 @@ out:
   return rc;
 }
 
-int study_table(err *e, store *s, const study *st, const stats_options *stats, table **out) {
+int study_scores(err *e, store *s, const study *st, const stats_options *stats, study_scores_use *use, void *user) {
   borrowed b = {0};
   store_studies known = {0};
   table_input in = {.study = st->name, .spec_sha256 = st->sha256, .reference = st->reference, .stats = *stats};
   int rc = OK;
-  *out = NULL;
   TRY(store_study_list(s, e, st->name, &known));
   in.stored_sha256 = known.at[0].spec_sha256;
   TRY(from_study(e, st, &b, &in));
   TRY(from_store(e, s, st, known.at[0].study_id, &b, &in));
-  TRY(table_build(e, &in, out));
+  TRY(use(e, &in, user));
 out:
   store_studies_free(&known);
   store_scores_free(&b.scores);
@@ -100,4 +99,13 @@ out:
   free(b.excluded);
   free(b.contrasts);
   return rc;
+}
+
+static int build(err *e, const table_input *in, void *user) {
+  return table_build(e, in, user);
+}
+
+int study_table(err *e, store *s, const study *st, const stats_options *stats, table **out) {
+  *out = NULL;
+  return study_scores(e, s, st, stats, build, out);
 }

@@ -10,4 +10,9 @@
  * remark. */
 int study_table(err *e, store *s, const study *st, const stats_options *stats, table **out) TD_MUST_CHECK;
 
+/* Lends what the table is made from to `use`, whose result is returned. */
+typedef int study_scores_use(err *e, const table_input *in, void *user);
+int study_scores(err *e, store *s, const study *st, const stats_options *stats, study_scores_use *use,
+                 void *user) TD_MUST_CHECK;
+
 #endif

@@ -1,4 +1,5 @@
-/* Inside of the table: scores on their grid, and comparisons between rows. Only report/table*.c include it. */
+/* Inside of the table: scores on their grid, and comparisons between rows. Only report/table*.c and figure_study.c
+ * include it. */
 #ifndef TD_REPORT_TABLE_GRID_H
 #define TD_REPORT_TABLE_GRID_H
 

@@ -30,6 +30,25 @@ ok "other sampling keeps the trainings" json_is .hits 3
 run run smoke --results whole --json
 ok "and the first study is still all there" json_is .ran 0
 
+for kind in scatter paired cost losses; do
+  run figure smoke --results whole --kind $kind --against rgb_rmse_base -o $kind.svg
+  ok "figure --kind $kind draws" exits 0
+  ok "figure --kind $kind says in words what it shows" grep -q '<desc>.*ours.*</desc>' $kind.svg
+  ok "figure --kind $kind: the same words for the terminal" err_has 'ours'
+  ok "figure --kind $kind: nothing on standard output" out_empty
+done
+run figure smoke --results whole --kind losses -o same.svg
+ok "the same figure is the same bytes" cmp -s losses.svg same.svg
+run figure smoke --results whole -o figure.gif
+ok "an unknown ending is refused" exits 2
+ok "and the endings are named" err_has 'svg, .pdf or .png'
+run figure smoke --results whole --metric true_iou_gian -o figure.png
+ok "an unknown metric is a usage error" exits 2
+ok "with a suggestion" err_has "did you mean"
+ok "nothing is written" test ! -e figure.png -a ! -e figure.gif
+run figure smoke --results whole
+ok "a figure wants a file" exits 2
+
 if have_sqlite; then
   run run smoke --results first --jobs 1
   i=0

@@ -573,6 +573,86 @@ static void test_checker(void **state) {
   clip_free(&c);
 }
 
+/* A square of colour, and a matte of the same square or of one elsewhere. */
+static void square(clip *c, int frame, int y0, int x0, int ay, int ax) {
+  for (int i = 0; i < c->height * c->width; i++) {
+    int y = i / c->width, x = i % c->width;
+    int64_t at = (int64_t)frame * c->height * c->width + i;
+    for (int k = 0; k < 3; k++) c->rgb[3 * at + k] = y >= y0 && y < y0 + 6 && x >= x0 && x < x0 + 6 ? .9f : .1f;
+    c->alpha[at] = y >= ay && y < ay + 6 && x >= ax && x < ax + 6 ? 1 : 0;
+  }
+}
+
+/* Pixels of the outline that are green, and red. */
+static void colours(const float *p, int64_t n, int *green, int *red) {
+  *green = *red = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (p[3 * i + 2] != .1f) continue;
+    *green += p[3 * i + 1] > .5f, *red += p[3 * i] > .8f;
+  }
+}
+
+static void test_outline(void **state) {
+  (void)state;
+  clip c;
+  double edge;
+  int green, red;
+  float out[16 * 24 * 3];
+  make_clip(&c, 1, CLIP_DECODED);
+  for (int t = 0; t < c.frames; t++) square(&c, t, 4, 4, 4, 4);
+  GOOD(contact_edge(&err0, &c, &edge));
+  assert_true(edge > .7 && edge < .9);
+  contact_outline(&c, 2, .5, edge, out);
+  colours(out, 16 * 24, &green, &red);
+  assert_true(green > 20 && red == 0);
+  square(&c, 2, 4, 4, 4, 14); /* the matte of another place */
+  contact_outline(&c, 2, .5, edge, out);
+  colours(out, 16 * 24, &green, &red);
+  assert_true(green == 0 && red > 20);
+  clip_free(&c);
+}
+
+/* Alpha changes most from frame 2 to 3, then from 0 to 1: one frame shows 3, two show 1 and 3. */
+static void test_motion(void **state) {
+  (void)state;
+  scratch_open();
+  clip c, png;
+  make_clip(&c, 1, CLIP_DECODED);
+  static const int at[] = {2, 4, 4, 14, 14};
+  for (int t = 0; t < c.frames; t++) square(&c, t, 4, at[t], 4, at[t]);
+  const clip *clips[] = {&c};
+  const char *row[] = {"a"}, *column[] = {"b"}, *path = scratch_path(0, "motion.png");
+  contact_input in = {.rows = row,
+                      .columns = column,
+                      .n_rows = 1,
+                      .n_columns = 1,
+                      .clips = clips,
+                      .frames = 2,
+                      .rule = CONTACT_MOTION,
+                      .scale = 1,
+                      .planes = CONTACT_ALPHA};
+  GOOD(contact_write(&err0, &in, path));
+  GOOD(video_read(&err0, path, NULL, &png));
+  int x1 = png.width - 24, y = png.height - 16 + 6; /* tiles are a pixel apart and end at the lower right */
+  assert_true(png.rgb[3 * (y * png.width + x1 + 15)] > .9f && png.rgb[3 * (y * png.width + x1 + 5)] < .1f);
+  assert_true(png.rgb[3 * (y * png.width + x1 - 25 + 5)] > .9f);
+  assert_true(png.rgb[3 * (y * png.width + x1 - 25 + 15)] < .1f);
+  clip_free(&png);
+  clip_free(&c);
+  scratch_close();
+}
+
+static void test_planes(void **state) {
+  (void)state;
+  unsigned planes;
+  GOOD(contact_planes(&err0, "outline,rgb", &planes));
+  assert_int_equal(planes, CONTACT_RGB | CONTACT_OUTLINE);
+  assert_int_equal(contact_planes(&err0, "rgb,alfa", &planes), E_ARG);
+  assert_non_null(strstr(err0.text, "'alfa'"));
+  err0 = (err){0};
+  assert_int_equal(contact_planes(&err0, "", &planes), E_ARG);
+}
+
 static void test_contact(void **state) {
   (void)state;
   scratch_open();
@@ -581,7 +661,14 @@ static void test_contact(void **state) {
   make_clip(&b, 0, CLIP_DECODED);
   const clip *clips[4] = {&a, NULL, &b, &a};
   const char *rows[] = {"ours", "base | \xc3\xa9"}, *columns[] = {"solid red circle", "a prompt / with \"things\""};
-  contact_input in = {rows, columns, 2, 2, clips, 3, 1, CONTACT_ALL};
+  contact_input in = {.rows = rows,
+                      .columns = columns,
+                      .n_rows = 2,
+                      .n_columns = 2,
+                      .clips = clips,
+                      .frames = 3,
+                      .scale = 1,
+                      .planes = CONTACT_USUAL};
   const char *path = scratch_path(0, "sheet.png"), *again = scratch_path(1, "again.png");
   char x[HASH_HEX], y[HASH_HEX];
   GOOD(contact_write(&err0, &in, path));
@@ -607,6 +694,11 @@ static void test_contact(void **state) {
       found = same;
     }
   assert_true(found);
+  clip_free(&png);
+  in.planes = CONTACT_ALL;
+  GOOD(contact_write(&err0, &in, path));
+  GOOD(video_read(&err0, path, NULL, &png));
+  assert_true(png.height > 10 * 16);
   clip_free(&png);
   in.frames = 1;
   in.planes = CONTACT_ALPHA;
@@ -743,7 +835,8 @@ int main(void) {
       cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet), cmocka_unit_test(test_terminal),
       cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),         cmocka_unit_test(test_json),
       cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),       cmocka_unit_test(test_draws),
-      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),     cmocka_unit_test(test_study),
+      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),     cmocka_unit_test(test_outline),
+      cmocka_unit_test(test_motion),        cmocka_unit_test(test_planes),      cmocka_unit_test(test_study),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,7 @@ typedef enum rng_stream {
   RNG_WORLD,
   RNG_BOOTSTRAP,
   RNG_TEST,
+  RNG_STUDY_KIT, /* order, sides and broken clips of a user study */
 } rng_stream;
 
 typedef struct rng {

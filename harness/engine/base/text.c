@@ -232,11 +232,14 @@ out:
   return rc;
 }
 
+enum { ANYONE = 0666, OWNER_ONLY = 0600 };
+
 /* The temporary file: complete and on the disk, or reported. */
-static int write_temporary(err *e, const char *path, const file_part *part, int64_t parts) {
-  int fd = open_retry(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+static int write_temporary(err *e, const char *path, mode_t mode, const file_part *part, int64_t parts) {
+  int fd = open_retry(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
   if (fd < 0) return io_fail(e, path, "create");
   int rc = OK;
+  if (mode == OWNER_ONLY && fchmod(fd, mode)) rc = io_fail(e, path, "restrict"); /* a left-over file keeps its mode */
   for (int64_t i = 0; rc == OK && i < parts; i++)
     if (write_all(fd, part[i].data, part[i].n)) rc = io_fail(e, path, "write");
   if (rc == OK && sync_retry(fd)) rc = io_fail(e, path, "sync");
@@ -244,12 +247,12 @@ static int write_temporary(err *e, const char *path, const file_part *part, int6
   return rc;
 }
 
-int file_write_parts(err *e, const char *path, const file_part *part, int64_t parts) {
+static int replace_file(err *e, const char *path, mode_t mode, const file_part *part, int64_t parts) {
   int rc = OK;
   text temp = {0};
   text_addf(&temp, "%s.tmp-%ld", path, (long)getpid());
   TRY(text_ok(&temp, e));
-  rc = write_temporary(e, temp.p, part, parts);
+  rc = write_temporary(e, temp.p, mode, part, parts);
   if (rc == OK && rename(temp.p, path)) rc = io_fail(e, path, "rename the new file into place");
   if (rc != OK) {
     unlink(temp.p);
@@ -261,8 +264,16 @@ out:
   return rc;
 }
 
+int file_write_parts(err *e, const char *path, const file_part *part, int64_t parts) {
+  return replace_file(e, path, ANYONE, part, parts);
+}
+
 int file_write(err *e, const char *path, const void *data, size_t n) {
   return file_write_parts(e, path, &(file_part){data, n}, 1);
+}
+
+int file_write_private(err *e, const char *path, const void *data, size_t n) {
+  return replace_file(e, path, OWNER_ONLY, &(file_part){data, n}, 1);
 }
 
 int file_mkdirs(err *e, const char *path) {

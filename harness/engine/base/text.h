@@ -42,6 +42,8 @@ typedef struct file_part {
   size_t n;
 } file_part;
 int file_write_parts(err *e, const char *path, const file_part *part, int64_t parts) TD_MUST_CHECK;
+/* As file_write, readable and writable by the owner alone (mode 0600). */
+int file_write_private(err *e, const char *path, const void *data, size_t n) TD_MUST_CHECK;
 /* mkdir -p */
 int file_mkdirs(err *e, const char *path) TD_MUST_CHECK;
 int file_exists(const char *path);
