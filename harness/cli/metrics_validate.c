@@ -18,7 +18,11 @@ out:
   return rc;
 }
 
-/* Every metric and, where it has one, its gain. */
+/* Asked besides every metric's defaults: color_fit's own window grows with the frame (6 px at 96), and one that is
+ * wider than an error of the edge hardly sees it. 75 voxels, for four unknowns. */
+static const char *const fine[] = {"color_fit:r=2", "color_fit_gain:r=2"};
+
+/* Every metric and, where it has one, its gain; then the fine windows. */
 static int all_requests(err *e, requests *l) {
   int rc = OK;
   for (const metric *const *m = metric_list(); *m; m++) {
@@ -28,6 +32,7 @@ static int all_requests(err *e, requests *l) {
     r.gain = 1;
     if ((*m)->gain_ok) TRY(requests_add(e, l, &r));
   }
+  for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) TRY(requests_named(e, fine[i], l));
 out:
   return rc;
 }

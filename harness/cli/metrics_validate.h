@@ -18,7 +18,7 @@ typedef struct validate_args {
    .kind = CLI_TEXTS,                                                                                                \
    .offset = offsetof(type, validate.metrics),                                                                       \
    .value = "ID,...",                                                                                                \
-   .help = "validate: these instead of all metrics and their gains"},                                                \
+   .help = "validate: these instead of all metrics, their gains and color_fit in a fine window"},                    \
       {.name = "study",                                                                                              \
        .kind = CLI_TEXT,                                                                                             \
        .offset = offsetof(type, validate.study),                                                                     \

@@ -29,13 +29,15 @@ static void add_strengths(const defect_info *d, text *t) {
   for (int i = 0; i < d->steps; i++) text_addf(t, "%s%g", i ? ", " : "", d->strength[i]);
 }
 
-/* "12/12" of a set, "-" where the defect changed none of its clips. */
+/* "12/12 (3 by gate)" of a set, "-" where the defect changed none of its clips. */
 static void add_set(grid *g, const validate_cell *c, int set) {
-  int64_t good = c->verdict[set][VALIDATE_ORDERED] + c->verdict[set][VALIDATE_BY_GATE];
-  if (c->clips[set])
-    grid_add(g, "%lld/%lld", (long long)good, (long long)c->clips[set]);
-  else
+  int64_t gated = c->verdict[set][VALIDATE_BY_GATE], good = c->verdict[set][VALIDATE_ORDERED] + gated;
+  if (!c->clips[set])
     grid_add(g, "-");
+  else if (gated)
+    grid_add(g, "%lld/%lld (%lld by gate)", (long long)good, (long long)c->clips[set], (long long)gated);
+  else
+    grid_add(g, "%lld/%lld", (long long)good, (long long)c->clips[set]);
 }
 
 static int has_set(const validate_page *p, int set) {
@@ -71,7 +73,11 @@ static void best_row(const validate_page *p, defect_kind k, int others, grid *g)
   int64_t best = validate_best(p->result, p->list, k);
   char name[METRIC_TEXT] = "none";
   if (best >= 0) metric_print(&p->list[best], name);
-  grid_add(g, "%s", is_planted(p, k) ? name : "not planted: no clip changes");
+  const char *alone = best >= 0 && p->list[best].metric->plane == METRIC_ALPHA ? " (alpha alone)" : "";
+  if (is_planted(p, k))
+    grid_add(g, "%s%s", name, alone);
+  else
+    grid_add(g, "not planted: no clip changes");
   for (int set = 0; set < VALIDATE_SETS; set++) {
     if (!has_set(p, set)) continue;
     if (best >= 0)
@@ -184,16 +190,18 @@ static const char setup[] =
     "Known defects of growing strength are planted in the alpha of clips whose right alpha is known; the picture, "
     "with "
     "a background of its\nown, is never touched. *world*: 48x48, 8 frames (`media/world.h`, set broad). *moving*: "
-    "96x128, 10 frames, "
-    "textured disc, ellipse and\nglass over a moving textured plate (`media/moving.h`). *given*: files. Strengths "
-    "and "
-    "clips were fixed before any metric was looked at.\nTruth and reference are the clean clip; partner, base model "
-    "and the "
-    "alpha of `other` are another clip of the same kind. A defect counts\non the clips whose alpha every step of it "
-    "changes in 8 bits. Primary: tier 0 or 1, with a direction, not circular; named where it orders\nall strengths "
-    "on at "
-    "least 90 % of the clips. *Largest alone*: the primary metric that finds the largest strength worse than the "
-    "clean\n"
+    "96x128, 10 frames, textured disc, ellipse and\nglass over a moving textured plate (`media/moving.h`). *given*: "
+    "files. Truth and reference are the clean clip; partner, base model and\nthe alpha of `other` are another clip "
+    "of "
+    "the same kind. A defect counts on the clips whose alpha every step of it changes in 8 bits.\nPrimary: tier 0 or "
+    "1, with a direction, not circular; named where it orders all strengths on at least 90 % of the clips. "
+    "Besides\nits own window color_fit is asked with a fine one (`r=2`).\n\n*Alpha alone*: no primary metric that "
+    "reads the picture reaches 90 %. A mix with a constant is affine in alpha, which no share of\nvariance and no "
+    "correlation can see; a copy of the luma is a function of the picture's colours, which a colour fit rewards. "
+    "Only "
+    "the\nlevels of alpha tell. Such a metric would order the defect on any picture: it finds a wrong matte, it does "
+    "not prove a right one.\n*By gate*: so many of the clips because a step became undefined as degenerate, which is "
+    "worse than any value.\n*Largest alone*: the primary metric that finds the largest strength worse than the clean "
     "clip, or gates it, most often.\n\n";
 static const char long_legend[] =
     "\nEvery metric, `k/n`: of the n clips that the defect changes, k on which every step is strictly worse. *By "
@@ -207,6 +215,21 @@ static const char short_legend[] = "\nlargest alone: clips whose largest strengt
                                    "whose every step is worse, g of them "
                                    "by a gate;\nu undefined, t tied; ~: moved, no direction.\n\n";
 
+/* How many of the planted defects a primary metric orders, and how many of those one that reads the picture does. */
+static void sum_up(const validate_page *p, text *out) {
+  int planted = 0, ordered = 0, by_picture = 0;
+  for (int k = 0; k < DEFECT_KINDS; k++) {
+    int64_t best = validate_best(p->result, p->list, (defect_kind)k);
+    planted += is_planted(p, (defect_kind)k);
+    ordered += best >= 0;
+    by_picture += best >= 0 && p->list[best].metric->plane != METRIC_ALPHA;
+  }
+  text_addf(
+      out,
+      "\n%d of %d defects are ordered by a primary metric: %d by one that reads the picture, %d by alpha alone.\n",
+      ordered, planted, by_picture, ordered - by_picture);
+}
+
 static void planted(const validate_page *p, int markdown, text *out) {
   int64_t in_set[VALIDATE_SETS] = {0};
   for (int64_t i = 0; i < p->clips->n; i++) in_set[p->clips->at[i].set]++;
@@ -217,6 +240,7 @@ static void planted(const validate_page *p, int markdown, text *out) {
       text_addf(out, "%s %lld %s", n++ ? "," : "", (long long)in_set[s], validate_set_name((validate_set)s));
   text_addf(out, "; seed %llu.\n\n", (unsigned long long)p->seed);
   best_table(p, markdown, out);
+  sum_up(p, out);
   text_add(out, markdown ? long_legend : short_legend);
   order_table(p, 0, markdown ? DEFECT_KINDS : DEFECT_KINDS / 2, markdown, out);
   text_add(out, "\n");

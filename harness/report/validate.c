@@ -263,12 +263,17 @@ int validate_reaches(const validate_result *r, const metric_request *list, int64
   return validate_primary(&list[m]) && n > 0 && (double)validate_good(c) >= SHARE * (double)n;
 }
 
+/* Whether metric a is the better witness of a defect than b; both reach it. */
+static int before(const validate_result *r, const metric_request *list, int64_t a, int64_t b, defect_kind k) {
+  int alone_a = list[a].metric->plane == METRIC_ALPHA, alone_b = list[b].metric->plane == METRIC_ALPHA;
+  if (alone_a != alone_b) return alone_b;
+  return validate_good(validate_at(r, a, k)) > validate_good(validate_at(r, b, k));
+}
+
 int64_t validate_best(const validate_result *r, const metric_request *list, defect_kind k) {
   int64_t best = -1;
   for (int64_t m = 0; m < r->metrics; m++)
-    if (validate_reaches(r, list, m, k) &&
-        (best < 0 || validate_good(validate_at(r, m, k)) > validate_good(validate_at(r, best, k))))
-      best = m;
+    if (validate_reaches(r, list, m, k) && (best < 0 || before(r, list, m, best, k))) best = m;
   return best;
 }
 

@@ -95,7 +95,8 @@ int64_t validate_seen_by(const validate_result *r, const metric_request *list, d
 int validate_primary(const metric_request *r);
 /* Whether request m is primary and orders the defect on at least 90 % of the clips that it changes. */
 int validate_reaches(const validate_result *r, const metric_request *list, int64_t m, defect_kind k);
-/* The primary metric that orders a defect on most clips, the first of equals; -1 when none reaches 90 %. */
+/* The primary metric that orders a defect on most clips, the first of equals; -1 when none reaches 90 %. One that
+ * reads the picture goes before those of alpha alone, which would order the defect on any picture. */
 int64_t validate_best(const validate_result *r, const metric_request *list, defect_kind k);
 
 #endif

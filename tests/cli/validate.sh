@@ -52,6 +52,18 @@ ok "it has the defects" out_has '^\| noise \|.*\| color_fit \|'
 ok "and the metrics" out_has '^\| opacity_flicker \| 0 \| down \|'
 ok "every row of a table has its columns" test "$(grep '^|' "$out" | awk -F'|' '{print NF}' | sort -u | wc -l)" = 2
 ok "it is plain text" plain
+ok "it counts what is ordered" out_has '^[0-9]+ of 15 defects are ordered by a primary metric: [0-9]+ by one that reads'
+
+run metrics validate --clips 2 --seed 7 --metric color_fit,alpha_contrast,alpha_haze,color_fit:r=2 --json
+ok "affine mixes have a metric" json_is \
+  '[.defects[] | select(.defect | IN("opaque","empty","half","constant")) | .best] | unique' '["alpha_contrast"]'
+ok "a copy of the luma is seen" json_is \
+  '.metrics[] | select(.metric == "alpha_haze") | .defects.luma | [.ordered, .clips]' '[4,4]'
+ok "noise is left to one that reads the picture" json_is '.defects[] | select(.defect == "noise") | .best' color_fit
+run metrics validate --clips 2 --seed 7 --metric color_fit,alpha_contrast --markdown
+ok "the page says what alpha alone orders, and by which gate" \
+  out_has '^\| empty .* alpha_contrast \(alpha alone\) \| 2/2 \(2 by gate\) \| 2/2 \(2 by gate\) \|'
+
 run metrics validate --clips 1 --metric $few -o page
 ok "the text for people goes to -o" grep -q '^Moved by no defect: rgb_rmse_base' page
 

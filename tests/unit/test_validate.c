@@ -158,6 +158,26 @@ static void rigged_metrics(void **state) {
   validate_clips_free(&clips);
 }
 
+/* Among metrics that order a defect, one of alpha alone is named only when no other does. */
+static void alpha_alone_comes_last(void **state) {
+  (void)state;
+  err e = {0};
+  metric alone = rigged[ORACLE];
+  alone.id = "alone", alone.plane = METRIC_ALPHA;
+  const metric *const order[] = {&alone, &rigged[MASS], &rigged[CONSTANT]};
+  metric_request list[3];
+  validate_result r;
+  validate_clips clips = clips_of(1, 6);
+  for (int i = 0; i < 3; i++) list[i] = (metric_request){.metric = order[i], .picture = order[i]->picture};
+  assert_int_equal(validate_run(&e, &clips, list, 3, 1, &r), OK);
+  assert_true(validate_reaches(&r, list, 0, DEFECT_EMPTY) && validate_reaches(&r, list, 1, DEFECT_EMPTY));
+  assert_int_equal(validate_best(&r, list, DEFECT_EMPTY), 1);
+  assert_true(!validate_reaches(&r, list, 1, DEFECT_OPAQUE));
+  assert_int_equal(validate_best(&r, list, DEFECT_OPAQUE), 0);
+  validate_free(&r);
+  validate_clips_free(&clips);
+}
+
 static void what_metrics_get(void **state) {
   (void)state;
   err e = {0};
@@ -267,8 +287,9 @@ static void given_clips(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(verdicts),     cmocka_unit_test(rigged_metrics), cmocka_unit_test(what_metrics_get),
-      cmocka_unit_test(real_metrics), cmocka_unit_test(built_in_clips), cmocka_unit_test(given_clips),
+      cmocka_unit_test(verdicts),         cmocka_unit_test(rigged_metrics), cmocka_unit_test(alpha_alone_comes_last),
+      cmocka_unit_test(what_metrics_get), cmocka_unit_test(real_metrics),   cmocka_unit_test(built_in_clips),
+      cmocka_unit_test(given_clips),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
