@@ -98,9 +98,10 @@ static void cells(text *out, const char *const *cell, const int *width) {
   plain(out, cell[COLUMNS - 1]);
 }
 
-static void terminal_row(const verdict_check *c, const int *width, int colour, text *out) {
+/* next: the row below, or NULL. Rows that follow each other for the same reason say it once, below the last. */
+static void terminal_row(const verdict_check *c, const verdict_check *next, const int *width, int colour, text *out) {
   const char *cell[COLUMNS], *code = colour ? colour_of(c) : "";
-  text why = {0};
+  text why = {0}, same = {0};
   row r;
   fill(c, &r);
   for (int k = 0; k < COLUMNS; k++) cell[k] = r.cell[k];
@@ -108,9 +109,11 @@ static void terminal_row(const verdict_check *c, const int *width, int colour, t
   cells(out, cell, width);
   if (code[0]) text_add(out, "\033[0m");
   details(c, &why);
-  if (why.n) text_add(out, "\n    "), plain(out, why.p);
-  out->failed |= why.failed;
+  if (next) details(next, &same);
+  if (why.n && !(same.n && strcmp(why.p, same.p) == 0)) text_add(out, "\n    "), plain(out, why.p);
+  out->failed |= why.failed | same.failed;
   text_free(&why);
+  text_free(&same);
   text_add(out, "\n");
 }
 
@@ -128,7 +131,8 @@ void verdict_terminal(const verdict_list *l, int colour, text *out) {
   plain(out, l->title);
   text_add(out, "\n\n");
   if (l->n) cells(out, heads, width), text_add(out, "\n");
-  for (int64_t i = 0; i < l->n; i++) terminal_row(&l->checks[i], width, colour, out);
+  for (int64_t i = 0; i < l->n; i++)
+    terminal_row(&l->checks[i], i + 1 < l->n ? &l->checks[i + 1] : NULL, width, colour, out);
   if (l->n_notes) text_add(out, "\n");
   for (int64_t i = 0; i < l->n_notes; i++) {
     text_add(out, "note: ");
