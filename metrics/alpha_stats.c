@@ -39,6 +39,12 @@ static int highest(err *e, const metric_view *v, metric_value *out) {
   return metric_defined(out, (double)m, metric_voxels(v));
 }
 
+static int chroma(err *e, const metric_view *v, metric_value *out) {
+  (void)e;
+  return v->alpha_chroma ? metric_defined(out, *v->alpha_chroma, metric_voxels(v))
+                         : metric_undefined(out, METRIC_NO_CHANNELS, 0);
+}
+
 /* Gathers alpha and luma where band is 0; all pixels when band is NULL. Returns how many. */
 static int64_t gather(const metric_view *v, const unsigned char *band, double *x, double *y) {
   int64_t k = 0;
@@ -130,6 +136,18 @@ const metric metric_alpha_max = {
     .help = "largest alpha of the clip; under .02 the matte is empty",
     .reasons = (const char *const[]){NULL},
     .score = highest,
+};
+
+const metric metric_alpha_chroma = {
+    ALPHA_STAT,
+    .id = "alpha_chroma",
+    .lo = 0,
+    .hi = 1,
+    .help =
+        "mean spread (largest minus smallest) of the three channels that alpha was decoded as, before they became "
+        "one: how far the model has drifted from a grey alpha. Known of clips that tandem sampled",
+    .reasons = (const char *const[]){METRIC_NO_CHANNELS, NULL},
+    .score = chroma,
 };
 
 const metric metric_alpha_luma_corr = {

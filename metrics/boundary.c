@@ -61,7 +61,7 @@ static int over_frames(err *e, const metric_view *v, double (*frame)(const metri
     masks m = {p, p + n, {p + 2 * n, p + 3 * n}};
     for (int64_t i = 0; i < n; i++) {
       m.alpha[i] = (double)v->alpha[t * n + i] >= cut;
-      m.picture[i] = code8(plane_luma(v->rgb + 3 * (t * n + i))) > 10;
+      m.picture[i] = luma8(v->rgb + 3 * (t * n + i)) > 10;
     }
     part[t] = frame(v, &m);
   }
@@ -82,7 +82,7 @@ static int boundary_iou(err *e, const metric_view *v, metric_value *out) {
 }
 
 #define BOUNDARY                                                                                                     \
-  .version = 1, .tier = 1, .cost = METRIC_FILTERS, .direction = METRIC_UP, .unit = "1", .lo = 0, .hi = 1,            \
+  .version = 2, .tier = 1, .cost = METRIC_FILTERS, .direction = METRIC_UP, .unit = "1", .lo = 0, .hi = 1,            \
   .plane = METRIC_JOINT, .picture = METRIC_DECODED, .needs = METRIC_NEEDS_ALPHA, .min_frames = 1, .gain_ok = 1
 
 const metric metric_boundary_f = {

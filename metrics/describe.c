@@ -28,7 +28,8 @@ void metric_needs_text(const metric *m, text *out) {
     const char *name;
   } need[] = {{METRIC_NEEDS_ALPHA, "alpha"},         {METRIC_NEEDS_TRUTH, "truth"},
               {METRIC_NEEDS_BASE, "base"},           {METRIC_NEEDS_BASE_TRUTH, "the base's truth"},
-              {METRIC_NEEDS_REFERENCE, "reference"}, {METRIC_NEEDS_TRIMAP, "trimap"}};
+              {METRIC_NEEDS_REFERENCE, "reference"}, {METRIC_NEEDS_TRIMAP, "trimap"},
+              {METRIC_NEEDS_LATENTS, "latents"}};
   int n = 0;
   for (size_t i = 0; i < sizeof need / sizeof need[0]; i++)
     if (m->needs & need[i].bit) text_addf(out, "%s%s", n++ ? ", " : "", need[i].name);

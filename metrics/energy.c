@@ -136,7 +136,10 @@ const set_metric set_metric_hof_energy = {
     .help =
         "energy distance of motion histograms, standardised by the reference set and cut at 10 standard deviations: "
         "a weight-free stand-in for FVD that works from two dozen clips. About 0 for two samples of one "
-        "distribution, at any number of clips. Sees motion alone: neither a shifted alpha nor a blurred picture",
+        "distribution, at any number of clips. Sees motion alone: neither a shifted alpha nor a blurred picture. A "
+        "late "
+        "or frozen alpha hardly moves it, and the later the less: the picture's half of the numbers dilutes it, and "
+        "rgba_stats_energy sees both",
     .citation = "own definition; energy distance of Szekely and Rizzo 2013, histograms after FVMD (Liu et al. 2024)",
     .reasons = (const char *const[]){NULL},
     .score = hof_energy,

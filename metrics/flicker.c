@@ -35,7 +35,8 @@ static int picture_steady(err *e, const metric_view *v, double ground, metric_va
   int rc = mem_new(e, v->frames * n, 1, "flicker", &x);
   if (rc != OK) return rc;
   for (int64_t i = 0; i < v->frames * n; i++) {
-    double c = (double)v->rgb[i];
+    double c = (double)v->rgb[i], exact = product8(v->rgb[i]);
+    if (exact >= 0) c = exact / 65025; /* alpha over mid grey has ties that float moves */
     if (ground > 0) c += (1 - (double)v->alpha[i / 3]) * ground;
     x[i] = (unsigned char)code8(c);
   }
@@ -115,16 +116,17 @@ out:
 }
 
 #define STEADY                                                                                                       \
-  .version = 1, .tier = 1, .cost = METRIC_PIXELS, .direction = METRIC_UP, .unit = "1", .lo = 0, .hi = 1,             \
-  .min_frames = 2, .reasons = (const char *const[]){NULL},                                                           \
+  .tier = 1, .cost = METRIC_PIXELS, .direction = METRIC_UP, .unit = "1", .lo = 0, .hi = 1, .min_frames = 2,          \
+  .reasons = (const char *const[]){NULL},                                                                            \
   .citation = "Huang et al. 2024, VBench, temporal_flickering.py, without its filter for static clips"
 #define MOTION                                                                                                       \
-  .version = 1, .tier = 1, .cost = METRIC_FLOWS, .lo = 0, .plane = METRIC_RGB, .picture = METRIC_SHOWN,              \
+  .version = 2, .tier = 1, .cost = METRIC_FLOWS, .lo = 0, .plane = METRIC_RGB, .picture = METRIC_SHOWN,              \
   .min_frames = 2, .params = flow_params
 
 const metric metric_flicker_vbench = {
     STEADY,
     .id = "flicker_vbench",
+    .version = 1,
     .plane = METRIC_ALPHA,
     .picture = METRIC_NO_PICTURE,
     .needs = METRIC_NEEDS_ALPHA,
@@ -136,6 +138,7 @@ const metric metric_flicker_vbench = {
 const metric metric_flicker_vbench_rgb = {
     STEADY,
     .id = "flicker_vbench_rgb",
+    .version = 1,
     .plane = METRIC_RGB,
     .picture = METRIC_SHOWN,
     .help = "flicker_vbench of the picture",
@@ -145,6 +148,7 @@ const metric metric_flicker_vbench_rgb = {
 const metric metric_flicker_vbench_composite = {
     STEADY,
     .id = "flicker_vbench_composite",
+    .version = 2,
     .plane = METRIC_RGB,
     .picture = METRIC_PREMULTIPLIED,
     .needs = METRIC_NEEDS_ALPHA,

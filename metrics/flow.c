@@ -50,8 +50,11 @@ int flow_image(err *e, const float *plane, flow_stream stream, int64_t n, int th
   int stretched = stream == FLOW_LUMA_STRETCHED || stream == FLOW_ALPHA_STRETCHED;
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t i = 0; i < n; i++) {
-    double v = luma ? plane_luma(plane + 3 * i) : (double)plane[i];
-    out[i] = stretched ? (float)v : (float)code8(v);
+    const float *x = plane + (luma ? 3 : 1) * i;
+    if (stretched)
+      out[i] = luma ? (float)plane_luma(x) : *x;
+    else
+      out[i] = (float)(luma ? luma8(x) : code8((double)*x));
   }
   return stretched ? stretch(e, out, n, threads) : OK;
 }

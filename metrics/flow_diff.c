@@ -230,13 +230,14 @@ static int lag_contrast(err *e, const metric_view *v, metric_value *out) {
 }
 
 #define FLOW_DIFF                                                                                                    \
-  .version = 1, .plane = METRIC_JOINT, .needs = METRIC_NEEDS_ALPHA, .tier = 1, .cost = METRIC_FLOWS,                 \
-  .min_frames = 2, .params = flow_params
+  .plane = METRIC_JOINT, .needs = METRIC_NEEDS_ALPHA, .tier = 1, .cost = METRIC_FLOWS, .min_frames = 2,              \
+  .params = flow_params
 #define CITE_FARNEBACK "Farneback 2003, Two-frame motion estimation based on polynomial expansion, as in OpenCV"
 
 const metric metric_fd_full = {
     FLOW_DIFF,
     .id = "fd_full",
+    .version = 2,
     .direction = METRIC_DOWN,
     .unit = "px/frame",
     .lo = 0,
@@ -254,6 +255,7 @@ const metric metric_fd_full = {
 const metric metric_fd_mask = {
     FLOW_DIFF,
     .id = "fd_mask",
+    .version = 2,
     .direction = METRIC_DOWN,
     .unit = "px/frame",
     .lo = 0,
@@ -269,6 +271,7 @@ const metric metric_fd_mask = {
 const metric metric_fd_mask_rel = {
     FLOW_DIFF,
     .id = "fd_mask_rel",
+    .version = 2,
     .direction = METRIC_DOWN,
     .unit = "1",
     .lo = 0,
@@ -284,6 +287,7 @@ const metric metric_fd_mask_rel = {
 const metric metric_fd_band_px = {
     FLOW_DIFF,
     .id = "fd_band_px",
+    .version = 1,
     .direction = METRIC_DOWN,
     .unit = "px/frame",
     .lo = 0,
@@ -299,6 +303,7 @@ const metric metric_fd_band_px = {
 const metric metric_fd_band_rel = {
     FLOW_DIFF,
     .id = "fd_band_rel",
+    .version = 1,
     .direction = METRIC_DOWN,
     .unit = "1",
     .lo = 0,
@@ -316,6 +321,7 @@ const metric metric_fd_band_rel = {
 const metric metric_fd_band_cos = {
     FLOW_DIFF,
     .id = "fd_band_cos",
+    .version = 1,
     .direction = METRIC_UP,
     .unit = "1",
     .lo = -1,
@@ -331,6 +337,7 @@ const metric metric_fd_band_cos = {
 const metric metric_fd_band_logmag = {
     FLOW_DIFF,
     .id = "fd_band_logmag",
+    .version = 1,
     .direction = METRIC_NONE,
     .unit = "1",
     .lo = -INFINITY,
@@ -345,6 +352,7 @@ const metric metric_fd_band_logmag = {
 const metric metric_fd_band_rgb = {
     FLOW_DIFF,
     .id = "fd_band_rgb",
+    .version = 1,
     .direction = METRIC_NONE,
     .unit = "px/frame",
     .lo = 0,
@@ -359,6 +367,7 @@ const metric metric_fd_band_rgb = {
 const metric metric_alpha_lag = {
     FLOW_DIFF,
     .id = "alpha_lag",
+    .version = 1,
     .direction = METRIC_NONE,
     .unit = "frames",
     .lo = -FLOW_LAG,
@@ -375,6 +384,7 @@ const metric metric_alpha_lag = {
 const metric metric_abs_lag = {
     FLOW_DIFF,
     .id = "abs_lag",
+    .version = 1,
     .direction = METRIC_DOWN,
     .unit = "frames",
     .lo = 0,
@@ -390,6 +400,7 @@ const metric metric_abs_lag = {
 const metric metric_alpha_lag_contrast = {
     FLOW_DIFF,
     .id = "alpha_lag_contrast",
+    .version = 1,
     .direction = METRIC_NONE,
     .unit = "1",
     .lo = 0,

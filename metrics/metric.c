@@ -49,6 +49,8 @@ const metric_reason *metric_reasons(void) {
       {METRIC_TOO_SMALL, "the frames are smaller than the metric's window"},
       {METRIC_NO_COLOUR, "nowhere do both clips have a foreground colour"},
       {METRIC_IDENTICAL, "the pictures are equal, the ratio is infinite"},
+      {METRIC_NO_CHANNELS, "the file does not say how far the three decoded channels of its alpha lie apart"},
+      {METRIC_NO_LATENTS, "there is no VAE to encode the pictures with, or their size is none it can encode"},
       {METRIC_TOO_FEW_CLIPS, "the score needs more clips in a set"},
       {METRIC_TOO_SMALL, "the frames are too small"},
       {METRIC_SIZES_DIFFER, "clips of the two sets differ in size, and the score takes as many pieces of each"},

@@ -49,6 +49,7 @@ enum {
   METRIC_GATED = 16,           /* undefined on an empty (max < .02) or opaque (mean > .99) alpha */
   METRIC_NEEDS_REFERENCE = 32, /* the RGBA clip this one should have been */
   METRIC_NEEDS_TRIMAP = 64,
+  METRIC_NEEDS_LATENTS = 128, /* of the clip's picture and the base model's, with METRIC_NEEDS_BASE */
 };
 
 /* Reason codes. */
@@ -84,6 +85,8 @@ enum {
 #define METRIC_TOO_SMALL "too_small"
 #define METRIC_SIZES_DIFFER "sizes_differ"
 #define METRIC_PICTURES_DIFFER "pictures_differ"
+#define METRIC_NO_CHANNELS "no_channels"
+#define METRIC_NO_LATENTS "no_latents"
 #define METRIC_NO_FEATURES "no_features"
 
 typedef struct metric_reason {
@@ -118,10 +121,14 @@ typedef struct metric_view {
   const float *ref_rgb;    /* the reference clip's picture, in the form the metric declares */
   const float *ref_alpha;  /* its alpha */
   const float *trimap;     /* [T][H][W]: 0 background, 1 foreground, else unknown */
-  double fps;              /* 0 when not known */
-  int threads;             /* >= 1, for loops whose outputs are disjoint; a value never depends on it */
-  const double *param;     /* values in the order of metric.params */
-  metric_session *session; /* for metrics/flow_diff.h */
+  const float *latents;    /* of the clip's picture, and of the base model's: n_latents each */
+  const float *base_latents;
+  int64_t n_latents;
+  const double *alpha_chroma; /* as in clip; NULL: not known */
+  double fps;                 /* 0 when not known */
+  int threads;                /* >= 1, for loops whose outputs are disjoint; a value never depends on it */
+  const double *param;        /* values in the order of metric.params */
+  metric_session *session;    /* for metrics/flow_diff.h */
 } metric_view;
 
 typedef struct metric {
@@ -172,7 +179,10 @@ typedef struct metric_input {
   const float *base_truth;    /* matte of base's picture */
   const clip *reference;      /* what the clip should have been; its alpha is the truth where `truth` is NULL */
   const float *trimap;        /* [T][H][W] */
-  int threads;                /* 0 counts as 1 */
+  const float *latents;       /* of clip's and of base's picture, by the same encoder; n_latents each */
+  const float *base_latents;
+  int64_t n_latents;
+  int threads; /* 0 counts as 1 */
 } metric_input;
 
 /* Why a metric of this plane cannot read a clip of this colour as `want`: a reason code; NULL when it can. */

@@ -29,6 +29,17 @@ static int psnr(err *e, const metric_view *v, metric_value *out) {
                  : metric_undefined(out, METRIC_IDENTICAL, samples(v) / 3);
 }
 
+/* The base's latents are not scaled again: the VAE gives its latents together unit power. */
+static int latent_rmse(err *e, const metric_view *v, metric_value *out) {
+  (void)e;
+  double sum = 0;
+  for (int64_t i = 0; i < v->n_latents; i++) {
+    double d = (double)v->latents[i] - (double)v->base_latents[i];
+    sum += d * d;
+  }
+  return metric_defined(out, sqrt(sum / (double)v->n_latents), v->n_latents);
+}
+
 static double frame_change(const metric_view *v, const float *rgb) {
   int64_t n = 3 * (int64_t)v->height * v->width, pairs = samples(v) - n;
   double sum = 0;
@@ -104,6 +115,28 @@ const metric metric_rgb_psnr_base = {
     .citation = "peak 1 over the mean square error",
     .reasons = (const char *const[]){METRIC_IDENTICAL, NULL},
     .score = psnr,
+};
+
+const metric metric_latent_rmse_base = {
+    .id = "latent_rmse_base",
+    .version = 1,
+    .tier = 1,
+    .cost = METRIC_PIXELS,
+    .direction = METRIC_DOWN,
+    .unit = "1",
+    .lo = 0,
+    .hi = INFINITY,
+    .plane = METRIC_RGB,
+    .picture = METRIC_DECODED,
+    .needs = METRIC_NEEDS_BASE | METRIC_NEEDS_LATENTS,
+    .min_frames = 1,
+    .help =
+        "root mean square difference of the picture's latents to those of the base model's picture for the same "
+        "prompt and noise, both encoded by the study's VAE, whose latents have unit power; exactly 0 for a design "
+        "whose RGB never sees alpha. Blind to what the VAE drops",
+    .citation = "own definition",
+    .reasons = (const char *const[]){METRIC_NO_LATENTS, NULL},
+    .score = latent_rmse,
 };
 
 const metric metric_motion_ratio = {

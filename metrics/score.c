@@ -81,6 +81,7 @@ static const char *missing(const metric_session *s, const metric_request *r, ses
   if ((m->needs & METRIC_NEEDS_BASE) && (why = metric_unreadable(r->picture, m->plane, in->base->colour))) return why;
   if ((m->needs & METRIC_NEEDS_REFERENCE) && (why = metric_unreadable(r->picture, m->plane, in->reference->colour)))
     return why;
+  if ((m->needs & METRIC_NEEDS_LATENTS) && !(in->latents && in->base_latents)) return METRIC_NO_LATENTS;
   int multiplied = r->picture == METRIC_PREMULTIPLIED || r->picture == METRIC_SHOWN;
   if (((alpha || multiplied) && s->bad_alpha) || (r->picture != METRIC_NO_PICTURE && s->bad_rgb[side]) ||
       ((m->needs & METRIC_NEEDS_TRUTH) && s->bad_truth[side]) || ((m->needs & METRIC_NEEDS_BASE) && s->bad_base) ||
@@ -142,6 +143,9 @@ int session_view(err *e, metric_session *s, const metric_request *r, session_sid
   if (m->needs & METRIC_NEEDS_BASE_TRUTH) out->base_truth = in->base_truth;
   if (m->needs & METRIC_NEEDS_REFERENCE) out->ref_alpha = in->reference->alpha;
   if (m->needs & METRIC_NEEDS_TRIMAP) out->trimap = in->trimap;
+  if (m->needs & METRIC_NEEDS_LATENTS)
+    out->latents = in->latents, out->base_latents = in->base_latents, out->n_latents = in->n_latents;
+  if (m->needs & METRIC_NEEDS_ALPHA && in->clip->alpha_chroma_known) out->alpha_chroma = &in->clip->alpha_chroma;
   return OK;
 }
 

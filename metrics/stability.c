@@ -110,6 +110,41 @@ out:
   return rc;
 }
 
+/* Sum over pixels and channels of |now - mean of the two neighbours along the flows to them|. */
+static double between(const metric_view *v, const float *now, const float *back, const float *ahead) {
+  const int64_t n = (int64_t)v->height * v->width;
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) {
+    int x = (int)(i % v->width), y = (int)(i / v->width);
+    warp_taps k = warp_at(back, x, y, v->height, v->width), l = warp_at(ahead, x, y, v->height, v->width);
+    for (int c = 0; c < 3; c++) {
+      double mean = (warp_sample(&k, now - 3 * n, 3, c) + warp_sample(&l, now + 3 * n, 3, c)) / 2;
+      sum += fabs((double)now[3 * i + c] - mean);
+    }
+  }
+  return sum;
+}
+
+static int midframe(err *e, const metric_view *v, metric_value *out) {
+  int rc = OK, inner = v->frames - 2;
+  int64_t n = (int64_t)v->height * v->width;
+  const float *f, *b;
+  float *rgb = NULL;
+  double *part = NULL, sum = 0;
+  fb_params p = flow_read_params(v->param);
+  TRY(flow_of(e, v, FLOW_LUMA8, FLOW_FORWARD, &p, &f));
+  TRY(flow_of(e, v, FLOW_LUMA8, FLOW_BACKWARD, &p, &b));
+  TRY(rounded(e, v, &rgb));
+  TRY(mem_new(e, inner, sizeof *part, "middle frames", &part));
+#pragma omp parallel for num_threads(v->threads) schedule(static)
+  for (int t = 0; t < inner; t++) part[t] = between(v, rgb + 3 * (t + 1) * n, b + 2 * t * n, f + 2 * (t + 1) * n);
+  for (int t = 0; t < inner; t++) sum += part[t];
+  rc = metric_defined(out, sum / (3 * (double)n * inner), inner);
+out:
+  free(rgb), free(part);
+  return rc;
+}
+
 static const metric_param rgb_params[] = {
     FLOW_PARAM_ROWS,
     {"sum", "1: summed over the colour channels, as EvalCrafter, three times the mean", 0, 0, 1, 1},
@@ -144,7 +179,7 @@ const metric metric_alpha_warp_E = {
 
 const metric metric_rgb_warp_error = {
     .id = "rgb_warp_error",
-    .version = 1,
+    .version = 2,
     .tier = 1,
     .cost = METRIC_FLOWS,
     .direction = METRIC_DOWN,
@@ -161,4 +196,26 @@ const metric metric_rgb_warp_error = {
                 "flow of the clip itself; sum=1: EvalCrafter",
     .reasons = (const char *const[]){NULL},
     .score = rgb_error,
+};
+
+const metric metric_midframe_residual = {
+    .id = "midframe_residual",
+    .version = 1,
+    .tier = 1,
+    .cost = METRIC_FLOWS,
+    .direction = METRIC_DOWN,
+    .unit = "1",
+    .lo = 0,
+    .hi = 1,
+    .plane = METRIC_RGB,
+    .picture = METRIC_SHOWN,
+    .min_frames = 3,
+    .params = flow_params,
+    .help =
+        "mean absolute difference of every frame between two others to the mean of its neighbours along its flows to "
+        "them: jerks and flicker. The flows see the middle frame, occlusions count, and a still clip scores 0: "
+        "read it with mean_flow. Not VBench's motion smoothness, which has a trained interpolator",
+    .citation = "own definition",
+    .reasons = (const char *const[]){NULL},
+    .score = midframe,
 };

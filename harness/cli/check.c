@@ -73,6 +73,17 @@ static json *scorers_json(const study *s) {
   return list;
 }
 
+static json *sets_json(const study *s) {
+  json *list = json_new(JSON_ARRAY);
+  for (int i = 0; i < s->n_sets; i++) {
+    json *j = json_new(JSON_OBJECT);
+    cli_set_text(&j, "set", s->sets[i].id);
+    cli_set_text(&j, "against", s->sets[i].against);
+    cli_push(&list, j);
+  }
+  return list;
+}
+
 static json *as_json(const loaded_study *l, const cost_table *costs) {
   json *j = json_new(JSON_OBJECT);
   cli_set_text(&j, "file", l->file);
@@ -85,6 +96,7 @@ static json *as_json(const loaded_study *l, const cost_table *costs) {
   cli_set_int(&j, "prompts", l->s->n_prompts);
   cli_set_int(&j, "metrics", l->s->n_metrics);
   cli_set(&j, "scorers", scorers_json(l->s));
+  cli_set(&j, "sets", sets_json(l->s));
   cli_set_int(&j, "points", l->s->n_points);
   cli_set_int(&j, "excluded", l->s->n_excluded);
   cli_set(&j, "cells", cells_json(l->p));
@@ -97,6 +109,7 @@ static void as_text(const loaded_study *l, const cost_table *costs, text *t) {
   grid g = {.cols = 2};
   text_addf(t, "study %s: %d variants, %d prompts, %d metrics, %lld points", s->name, s->n_rows, s->n_prompts,
             s->n_metrics, (long long)s->n_points);
+  if (s->n_sets) text_addf(t, ", %d scores of sets", s->n_sets);
   if (s->n_excluded) text_addf(t, " (%lld excluded)", (long long)s->n_excluded);
   text_add(t, "\n\n");
   grid_add(&g, "stage");

@@ -16,11 +16,12 @@
 /* Exit statuses (spec/harness.md 10.2). */
 enum {
   EXIT_DONE = 0,
-  EXIT_FAILED = 1, /* the request failed: a file, a weight, memory; doctor: a FAIL line */
-  EXIT_USAGE = 2,  /* usage or configuration; nothing was started */
-  EXIT_CELLS = 3,  /* run: some cells failed or are blocked */
-  EXIT_STORE = 5,  /* the result store */
-  EXIT_AGAIN = 75, /* stopped before the end; the same command goes on */
+  EXIT_FAILED = 1,  /* the request failed: a file, a weight, memory; doctor: a FAIL line */
+  EXIT_USAGE = 2,   /* usage or configuration; nothing was started */
+  EXIT_CELLS = 3,   /* run: some cells failed or are blocked */
+  EXIT_MISSING = 4, /* a result that was asked for rests on cells that are not there */
+  EXIT_STORE = 5,   /* the result store */
+  EXIT_AGAIN = 75,  /* stopped before the end; the same command goes on */
   EXIT_INTERRUPTED = 130,
   EXIT_CLOSED = 141, /* the reader of standard output went away */
 };
@@ -66,7 +67,7 @@ enum {
 };
 
 /* Exit statuses a verb's help lists beside 0, 1 and 2. */
-enum { CLI_EXIT_CELLS = 1, CLI_EXIT_STORE = 2, CLI_EXIT_STOPPED = 4 };
+enum { CLI_EXIT_CELLS = 1, CLI_EXIT_STORE = 2, CLI_EXIT_STOPPED = 4, CLI_EXIT_MISSING = 8 };
 
 typedef struct cli_verb {
   const char *name, *group, *help; /* help: one line */

@@ -303,6 +303,7 @@ static void exits_help(const cli_verb *v, text *out) {
   text_add(out, "\nexit codes:\n");
   text_add(out, "  0    done\n  1    the request failed\n  2    usage or configuration error; nothing was started\n");
   if (v->exits & CLI_EXIT_CELLS) text_add(out, "  3    some cells failed or are blocked\n");
+  if (v->exits & CLI_EXIT_MISSING) text_add(out, "  4    cells are missing\n");
   if (v->exits & CLI_EXIT_STORE) text_add(out, "  5    the result store is missing, too new, locked or damaged\n");
   if (v->exits & CLI_EXIT_STOPPED)
     text_add(

@@ -6,19 +6,21 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "cli/grid.h"
 #include "cli/progress.h"
 #include "cli/requests.h"
 #include "cli/score_clips.h"
+#include "cli/score_scorers.h"
 #include "cli/score_sets.h"
+#include "cli/stop.h"
 #include "cli/verbs.h"
-#include "metrics/describe.h"
 #include "run/host.h"
+#include "run/score_files.h"
 
 typedef struct score_args {
   const char *rgb, *alpha, *beside[SCORE_ROLES];
-  cli_list metrics, sets;
-  const char *tiers, *features, *against_features;
+  cli_list metrics, sets, scorers;
+  double scorer_timeout;
+  const char *tiers, *vae, *features, *against_features;
   int colour, premultiplied, circular, csv;
 } score_args;
 
@@ -68,6 +70,11 @@ static const cli_option options[] = {
      .offset = AT(beside[SCORE_PARTNER]),
      .value = "PATH",
      .help = "clips of the same prompts with another seed, for gains, paired by file name"},
+    {.name = "vae",
+     .kind = CLI_TEXT,
+     .offset = AT(vae),
+     .value = "FILE",
+     .help = "VAE scales (configs/models/tiny-vae.json) for metrics that compare latents with those of --against"},
     {.name = "metric",
      .kind = CLI_TEXTS,
      .offset = AT(metrics),
@@ -88,6 +95,19 @@ static const cli_option options[] = {
      .offset = AT(against_features),
      .value = "FILE",
      .help = "those of the set it is compared with"},
+    {.name = "scorer",
+     .kind = CLI_TEXTS,
+     .offset = AT(scorers),
+     .value = "COMMAND",
+     .help = "an external scorer (docs/scorers.md), program and arguments; its measures are NAME/MEASURE"},
+    {.name = "scorer-timeout",
+     .kind = CLI_NUMBER,
+     .offset = AT(scorer_timeout),
+     .value = "S",
+     .lo = 0.01,
+     .hi = 1e6,
+     .initial = "600",
+     .help = "seconds for one clip; as many again, at most 120, to start"},
     {.name = "tier",
      .kind = CLI_TEXT,
      .offset = AT(tiers),
@@ -126,6 +146,7 @@ static int by_tier(err *e, const score_args *a, requests *out) {
   if (!a->beside[SCORE_TRUTH]) lacking |= METRIC_NEEDS_TRUTH | METRIC_NEEDS_REFERENCE;
   if (!a->beside[SCORE_BASE]) lacking |= METRIC_NEEDS_BASE;
   if (!a->beside[SCORE_TRIMAP]) lacking |= METRIC_NEEDS_TRIMAP;
+  if (!a->vae) lacking |= METRIC_NEEDS_LATENTS;
   for (const metric *const *m = metric_list(); *m; m++) {
     if (!(tiers & 1u << (*m)->tier) || ((*m)->needs & lacking)) continue;
     TRY(metric_parse(e, (*m)->id, &r));
@@ -144,73 +165,19 @@ typedef struct scoring {
   const score_args *args;
   score_jobs jobs;
   requests list;
-  int threads;         /* of all work */
-  int stated;          /* as in score_clips_read */
-  int outer, inner;    /* clips at once, threads of each */
-  text *out;           /* of every clip, until it is printed */
-  unsigned char *done; /* 1 scored, 2 could not be read */
+  int threads;    /* of all work */
+  int stated;     /* as in score_clips_read */
+  block_vae *vae; /* NULL: none given */
+  score_scorers scorers;
+  scorer_value *answers; /* [clips][measures of all scorers] */
+  int outer, inner;      /* clips at once, threads of each */
+  text *out;             /* of every clip, until it is printed */
+  unsigned char *done;   /* 1 scored, 2 could not be read */
   int64_t printed, finished, failed;
   text whole; /* for -o */
   int rc;     /* of printing */
   progress bar;
 } scoring;
-
-static const char *const csv_head = "clip,metric,id,version,value,reason,n,unit,direction,picture,circular\n";
-
-static void row_json(const char *clip_name, const metric_request *r, const metric_value *v, text *t) {
-  char name[METRIC_TEXT];
-  metric_print(r, name);
-  text_add(t, "{\"clip\":");
-  cli_add_string(t, clip_name);
-  text_add(t, ",\"metric\":");
-  cli_add_string(t, name);
-  text_addf(t, ",\"id\":\"%s%s\",\"version\":%d,\"value\":", r->metric->id, r->gain ? "_gain" : "",
-            r->metric->version);
-  if (v->reason)
-    text_addf(t, "null,\"reason\":\"%s\"", v->reason);
-  else
-    text_add_number(t, v->value), text_add(t, ",\"reason\":null");
-  text_addf(t, ",\"n\":%lld,\"unit\":\"%s\",\"direction\":\"%s\",\"picture\":\"%s\",\"circular\":%s}\n",
-            (long long)v->support, r->metric->unit, metric_direction_name(r->metric->direction),
-            metric_picture_name(r->picture), v->circular ? "true" : "false");
-}
-
-static void row_csv(const char *clip_name, const metric_request *r, const metric_value *v, text *t) {
-  char name[METRIC_TEXT];
-  metric_print(r, name);
-  cli_add_csv(t, clip_name);
-  text_add(t, ",");
-  cli_add_csv(t, name);
-  text_addf(t, ",%s%s,%d,", r->metric->id, r->gain ? "_gain" : "", r->metric->version);
-  if (!v->reason) text_add_number(t, v->value);
-  text_addf(t, ",%s,%lld,%s,%s,%s,%d\n", v->reason ? v->reason : "", (long long)v->support, r->metric->unit,
-            metric_direction_name(r->metric->direction), metric_picture_name(r->picture), v->circular);
-}
-
-static void rows_grid(const score_job *j, const metric_request *list, const metric_value *v, int64_t n, text *t) {
-  grid g = {.cols = 6};
-  static const char *const head[] = {"METRIC", "VALUE", "UNIT", "BETTER", "N", "NOTE"};
-  text_addf(t, "%s\n", j->name);
-  for (int i = 0; i < 6; i++) grid_add_text(&g, head[i]);
-  for (int64_t i = 0; i < n; i++) {
-    char name[METRIC_TEXT];
-    metric_print(&list[i], name);
-    metric_direction d = list[i].metric->direction;
-    grid_add_text(&g, name);
-    if (v[i].reason)
-      grid_add_text(&g, "-");
-    else
-      grid_add(&g, "%.6g", v[i].value);
-    grid_add_text(&g, list[i].metric->unit);
-    grid_add_text(&g, d == METRIC_NONE ? "-" : metric_direction_name(d));
-    grid_add(&g, "%lld", (long long)v[i].support);
-    grid_add_text(&g, v[i].reason ? v[i].reason : v[i].circular ? "circular" : "");
-  }
-  grid_print(&g, t);
-  if (g.failed) t->failed = 1;
-  grid_free(&g);
-  text_add(t, "\n");
-}
 
 /* What --circular makes of a request for a clip without a decoded picture. */
 static metric_request effective(const scoring *s, metric_request r, const clip *c) {
@@ -221,27 +188,46 @@ static metric_request effective(const scoring *s, metric_request r, const clip *
   return r;
 }
 
+static score_form form_of(const scoring *s) {
+  return s->c->json ? SCORE_JSON : s->args->csv ? SCORE_CSV : SCORE_GRID;
+}
+
+/* Rows of clip i: the metrics, then the scorers' measures. */
+static int print_rows(scoring *s, int64_t i, const metric_request *list, const metric_value *v, err *e) {
+  int rc = OK;
+  int64_t n = 0, measures = s->scorers.measures;
+  score_row *row = NULL;
+  TRY(mem_new(e, s->list.n + measures, sizeof *row, "scores", &row));
+  for (int64_t k = 0; k < s->list.n; k++) row[n++] = score_row_metric(&list[k], &v[k]);
+  const scorer_value *answer = s->answers + i * measures;
+  for (int64_t k = 0; k < s->scorers.n; k++)
+    for (int m = 0; m < s->scorers.at[k].card.n; m++)
+      row[n++] = score_row_measure(&s->scorers.at[k].card, m, answer++);
+  score_rows_print(s->jobs.at[i].name, row, n, form_of(s), &s->out[i]);
+  rc = text_ok(&s->out[i], e);
+out:
+  free(row);
+  return rc;
+}
+
 static int score_one(scoring *s, int64_t i, err *e) {
   int rc = OK;
   const score_job *j = &s->jobs.at[i];
   score_clips clips = {0};
   metric_request *list = NULL;
   metric_value *v = NULL;
+  float *latents = NULL;
   TRY(score_clips_read(e, j, s->stated, &clips));
   TRY(mem_new(e, s->list.n, sizeof *list, "metrics", &list));
   TRY(mem_new(e, s->list.n, sizeof *v, "scores", &v));
   for (int64_t k = 0; k < s->list.n; k++) list[k] = effective(s, s->list.at[k], &clips.own);
   clips.in.threads = s->inner;
+  if (s->vae) TRY(score_latents(e, s->vae, &clips.in, &latents));
   TRY(metric_score(e, list, s->list.n, &clips.in, v));
-  if (!s->c->json && !s->args->csv) rows_grid(j, list, v, s->list.n, &s->out[i]);
-  for (int64_t k = 0; k < s->list.n; k++) {
-    if (s->c->json) row_json(j->name, &list[k], &v[k], &s->out[i]);
-    if (s->args->csv) row_csv(j->name, &list[k], &v[k], &s->out[i]);
-  }
-  rc = text_ok(&s->out[i], e);
+  TRY(print_rows(s, i, list, v, e));
 out:
   score_clips_free(&clips);
-  free(list), free(v);
+  free(list), free(v), free(latents);
   return rc;
 }
 
@@ -271,6 +257,29 @@ static void settle(scoring *s, int64_t i, int rc, const err *e) {
   if (s->jobs.n > 1) progress_tick(&s->bar, s->finished, s->jobs.n, detail);
 }
 
+/* Before the metrics, from this one thread: a scorer's process ends with the thread that started it, and which clip
+ * comes next must not depend on the number of threads. A clip that cannot be read is told of later. */
+static int ask_scorers(scoring *s) {
+  int rc = OK;
+  err *e = &s->c->err;
+  progress bar;
+  if (!s->scorers.n) goto out;
+  TRY(mem_new(e, s->jobs.n * s->scorers.measures, sizeof *s->answers, "answers", &s->answers));
+  stop_listen();
+  progress_open(&bar, s->c, "clip asked about", 0);
+  for (int64_t i = 0; rc == OK && i < s->jobs.n; i++) {
+    err mine = {0};
+    const score_job *j = &s->jobs.at[i];
+    progress_close(&bar);
+    int got = score_scorers_ask(&mine, &s->scorers, j->name, j, s->stated, s->answers + i * s->scorers.measures);
+    if (got == E_INTERRUPTED || got == E_NOMEM) rc = err_set(e, got, "%s", mine.text);
+    if (s->jobs.n > 1) progress_tick(&bar, i + 1, s->jobs.n, "by scorers");
+  }
+  progress_close(&bar);
+out:
+  return rc;
+}
+
 static int all_clips(scoring *s) {
   int rc = OK;
   err *e = &s->c->err;
@@ -279,17 +288,19 @@ static int all_clips(scoring *s) {
   s->outer = s->jobs.n < s->threads ? (int)s->jobs.n : s->threads;
   s->inner = s->threads / s->outer;
   progress_open(&s->bar, s->c, "clip", 0);
-  if (s->args->csv && !s->c->output) TRY(cli_write(s->c, csv_head, strlen(csv_head)));
-  if (s->args->csv && s->c->output) text_add(&s->whole, csv_head);
+  if (s->args->csv && !s->c->output) TRY(cli_write(s->c, score_csv_head, strlen(score_csv_head)));
+  if (s->args->csv && s->c->output) text_add(&s->whole, score_csv_head);
 #pragma omp parallel for num_threads(s->outer) schedule(dynamic, 1)
   for (int64_t i = 0; i < s->jobs.n; i++) {
     err mine = {0};
+    if (stop_signal()) continue;
     int got = score_one(s, i, &mine);
 #pragma omp critical(settle_score)
     settle(s, i, got, &mine);
   }
   progress_close(&s->bar);
   TRY(s->rc);
+  if (stop_signal()) FAIL(e, E_INTERRUPTED, "stopped by a signal");
   if (s->c->output) TRY(cli_put(s->c, &s->whole));
   if (s->failed) s->c->status = EXIT_FAILED;
 out:
@@ -309,7 +320,8 @@ static int check_args(cli *c, const score_args *a) {
     FAIL(&c->err, E_ARG, "--set compares with the clips of --against, which is not given");
   if (a->features && (!a->sets.n || a->rgb || c->words.n))
     FAIL(&c->err, E_ARG, "--features goes with --set and without clips");
-  if (c->output && a->sets.n && (a->metrics.n || a->tiers))
+  if (a->features && a->scorers.n) FAIL(&c->err, E_ARG, "--scorer is asked about clips, and --features has none");
+  if (c->output && a->sets.n && (a->metrics.n || a->tiers || a->scorers.n))
     FAIL(&c->err, E_ARG, "-o holds scores of clips or of sets; ask for them one by one");
   if (a->csv && c->json) FAIL(&c->err, E_ARG, "--csv and --json together");
   if (a->metrics.n && a->tiers) FAIL(&c->err, E_ARG, "--metric and --tier together");
@@ -341,7 +353,7 @@ static int set_scores(scoring *s) {
   cli *c = s->c;
   const score_args *a = s->args;
   int64_t failed = 0;
-  score_form form = c->json ? SCORE_JSON : a->csv ? SCORE_CSV : SCORE_GRID;
+  score_form form = form_of(s);
   score_sets list = {0};
   score_jobs y = {0};
   text out = {0};
@@ -369,19 +381,27 @@ static int run(cli *c, const void *args) {
                .threads = c->threads > 0 ? (int)c->threads : host_cores(),
                .stated = a->premultiplied ? 1 + CLIP_PREMULTIPLIED : a->colour};
   score_sources from = {.clips = c->words.v, .n_clips = c->words.n, .rgb = a->rgb, .alpha = a->alpha};
-  int single = !a->sets.n || a->metrics.n || a->tiers;
+  int tiers = !a->sets.n || a->tiers, single = tiers || a->metrics.n || a->scorers.n;
   TRY(check_args(c, a));
   for (int r = 0; r < SCORE_ROLES; r++)
     if (single || r != SCORE_BASE) from.beside[r] = a->beside[r];
   for (int i = 0; i < a->metrics.n; i++) TRY(requests_named(&c->err, a->metrics.v[i], &s.list));
-  if (single && !s.list.n) TRY(by_tier(&c->err, a, &s.list));
+  if (tiers && !s.list.n) TRY(by_tier(&c->err, a, &s.list));
   if (!a->features) TRY(score_jobs_open(&c->err, &from, &s.jobs));
   tell(a, &s.jobs);
+  if (a->vae) {
+    TRY(mem_new(&c->err, 1, sizeof *s.vae, "latent transform", &s.vae));
+    TRY(block_vae_load(&c->err, a->vae, s.vae));
+  }
+  TRY(score_scorers_open(&c->err, &a->scorers, a->scorer_timeout, &s.scorers));
+  TRY(ask_scorers(&s));
   omp_set_max_active_levels(2);
   if (single) TRY(all_clips(&s));
   if (a->sets.n) TRY(set_scores(&s));
 out:
   text_free(&s.whole);
+  score_scorers_close(&s.scorers);
+  free(s.answers), free(s.vae);
   score_jobs_close(&s.jobs);
   free(s.list.at);
   return rc;
@@ -403,12 +423,14 @@ const cli_verb verb_score = {
         "and the alpha under test from another; a picture that has an alpha of its own is laid over black by it.\n"
         "--set compares sets of clips, with a null distribution from permutations. --json prints one measure a "
         "line.\n"
+        "--scorer asks a program of yours about every clip; whatever it does is a value or a reason.\n"
         "Exit status 1: some clip could not be scored; the others are.",
     .examples = "tandem score clips/ --json\n"
                 "tandem score --rgb rgb.mp4 --alpha alpha.mp4 --metric color_fit,edge_color\n"
                 "tandem score ours/ --against base/ --csv -o scores.csv\n"
                 "tandem score ours/ --against base/ --set hof_energy:alpha=0,swd:alpha=0\n"
                 "tandem score --features ours.npy --against-features base.npz --set frechet,kid\n"
+                "tandem score clips/ --scorer 'scorers/mine.py --model b' --scorer-timeout 60 --json\n"
                 "tandem score pred/ --truth true/ --trimap trimaps/ --tier 2",
     .shared = CLI_JSON | CLI_THREADS | CLI_OUTPUT,
     .options = options,

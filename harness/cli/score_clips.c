@@ -2,36 +2,11 @@
 
 #include <stdlib.h>
 
-#include "base/mem.h"
 #include "media/video.h"
 
 /* A clip whose colour means what it says, or else what `stated` or the rule says. */
 static int read_clip(err *e, const char *path, int stated, clip *out) {
   return video_read(e, path, &(video_options){.untagged = stated}, out);
-}
-
-/* The plane [T][H][W] of a matte file: its alpha, or its luma. */
-static int read_plane(err *e, const char *path, const clip *like, float **out) {
-  int rc = OK, got = 1;
-  int64_t n = (int64_t)like->height * like->width;
-  video *v = NULL;
-  TRY(video_open(e, path, NULL, &v));
-  const video_info *info = video_about(v);
-  if (info->height != like->height || info->width != like->width)
-    FAIL(e, E_SHAPE, "%s is %dx%d, the picture %dx%d", path, info->width, info->height, like->width, like->height);
-  TRY(mem_new(e, (like->frames + 1) * n, sizeof **out, "matte", out));
-  for (int t = 0; got; t++) {
-    float *at = *out + (t < like->frames ? t : like->frames) * n;
-    if (info->has_alpha)
-      TRY(video_next(v, e, NULL, at, &got));
-    else
-      TRY(video_next_gray(v, e, at, &got));
-    if (got ? t >= like->frames : t < like->frames)
-      FAIL(e, E_SHAPE, "%s has %s frames than the picture's %d", path, got ? "more" : "fewer", like->frames);
-  }
-out:
-  video_close(v);
-  return rc;
 }
 
 /* What is seen of a picture over black, by its own alpha. */
@@ -46,7 +21,7 @@ static int read_pair(err *e, const score_job *j, int stated, clip *out) {
   int rc = OK;
   float *alpha = NULL;
   TRY(read_clip(e, j->file, 0, out));
-  TRY(read_plane(e, j->alpha, out, &alpha));
+  TRY(video_read_matte(e, j->alpha, out, &alpha));
   if (stated || j->coloured) {
     free(out->alpha);
     out->alpha = NULL;
@@ -55,6 +30,7 @@ static int read_pair(err *e, const score_job *j, int stated, clip *out) {
   }
   out->colour = j->coloured ? j->colour : stated ? (clip_colour)(stated - 1) : CLIP_DECODED;
   out->alpha = alpha;
+  out->alpha_chroma_known = 0; /* that was of the other alpha */
   alpha = NULL;
 out:
   free(alpha);
@@ -73,12 +49,12 @@ int score_clips_read(err *e, const score_job *j, int stated, score_clips *out) {
     if (!j->beside[r]) continue;
     if (r == SCORE_TRIMAP) {
       *c = (clip){.frames = out->own.frames, .height = out->own.height, .width = out->own.width};
-      TRY(read_plane(e, j->beside[r], &out->own, &c->alpha));
+      TRY(video_read_matte(e, j->beside[r], &out->own, &c->alpha));
       continue;
     }
     TRY(read_clip(e, j->beside[r], r == SCORE_TRUTH ? 0 : stated, c));
     if (r == SCORE_TRUTH && !c->alpha) {
-      TRY(read_plane(e, j->beside[r], &out->own, &out->matte));
+      TRY(video_read_matte(e, j->beside[r], &out->own, &out->matte));
       clip_free(c);
       continue;
     }

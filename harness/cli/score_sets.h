@@ -4,9 +4,8 @@
 
 #include "cli/cli.h"
 #include "cli/score_jobs.h"
+#include "cli/score_rows.h"
 #include "metrics/set.h"
-
-typedef enum score_form { SCORE_GRID, SCORE_JSON, SCORE_CSV } score_form;
 
 typedef struct score_sets {
   set_request *at; /* free() it */

@@ -3,9 +3,24 @@
 #include <string.h>
 
 #include "cli/grid.h"
+#include "cli/show_cell.h"
 #include "cli/verbs.h"
 #include "store/object.h"
 #include "store/query.h"
+#include "study/set_cell.h"
+
+typedef struct show_args {
+  const char *cell;
+} show_args;
+
+static const cli_option options[] = {
+    {.name = "cell",
+     .kind = CLI_TEXT,
+     .offset = offsetof(show_args, cell),
+     .value = "FILE:R,C",
+     .help = "instead of a key: the clips behind row R and column C of a table that `table -o FILE` wrote"},
+    {.name = NULL},
+};
 
 typedef struct facts {
   store_cells cell, up;
@@ -116,6 +131,24 @@ static void add_attempts(const facts *f, text *t) {
   }
 }
 
+/* What the cell was made from, line by line; the many clips of a set are one line. */
+static void add_inputs(const facts *f, text *t) {
+  int64_t clips[2] = {0};
+  for (int64_t i = 0; i < f->up.n; i++) {
+    char side = f->up.at[i].depth == 1 ? set_cell_side(f->up.at[i].role) : 0;
+    if (side) clips[side == 'y']++;
+  }
+  for (int k = 0; k < 2; k++)
+    if (clips[k])
+      text_addf(t, "from %s: %lld samples\n", k ? "the reference" : "the set under test", (long long)clips[k]);
+  for (int64_t i = 0; i < f->up.n; i++) {
+    const store_cell_row *r = &f->up.at[i];
+    if (!r->depth || (r->role && set_cell_side(r->role))) continue;
+    text_addf(t, "%*sfrom %s: %s %.12s\n", 2 * (r->depth - 1), "", r->role ? r->role : "", stage_name(r->stage),
+              r->key);
+  }
+}
+
 static int as_text(cli *c, store *s, const facts *f) {
   int rc = OK;
   text t = {0};
@@ -127,10 +160,7 @@ static int as_text(cli *c, store *s, const facts *f) {
     text_addf(&t, "study %s, variant %s%s%s\n", r->study, r->variant && *r->variant ? r->variant : "(base model)",
               r->prompt_id ? ", prompt " : "", r->prompt_id ? r->prompt_id : "");
   text_addf(&t, "spec %s\n", r->spec_json);
-  for (int64_t i = 0; i < f->up.n; i++)
-    if (f->up.at[i].depth)
-      text_addf(&t, "%*sfrom %s: %s %.12s\n", 2 * (f->up.at[i].depth - 1), "",
-                f->up.at[i].role ? f->up.at[i].role : "", stage_name(f->up.at[i].stage), f->up.at[i].key);
+  add_inputs(f, &t);
   for (int64_t i = 0; i < f->artifacts.n; i++) {
     TRY(object_path(s, &c->err, f->artifacts.at[i].sha256, path));
     text_addf(&t, "made %s: %s (%lld bytes)\n", f->artifacts.at[i].role, path, (long long)f->artifacts.at[i].bytes);
@@ -164,7 +194,10 @@ static int run(cli *c, const void *args) {
   int rc = OK;
   store *s = NULL;
   facts f = {0};
-  (void)args;
+  const show_args *a = args;
+  if (a->cell && c->words.n) return err_set(&c->err, E_ARG, "give a key or --cell, not both");
+  if (a->cell) return show_table_cell(c, a->cell);
+  if (!c->words.n) return err_set(&c->err, E_ARG, "wants a key, or --cell FILE:R,C");
   TRY(store_open(&c->err, c->results, STORE_READ, &s));
   TRY(collect(c, s, &f));
   TRY(c->json ? as_json(c, &f) : as_text(c, s, &f));
@@ -178,16 +211,19 @@ const cli_verb verb_show = {
     .name = "show",
     .group = "look inside",
     .help = "everything the store knows about one cell",
-    .usage = "KEY",
-    .about = "KEY is a cell's key or a unique beginning of it: its spec, what it was made from, what it made and "
-             "where that\n"
-             "lies, its attempts, its measures.",
+    .usage = "[KEY]",
+    .about =
+        "KEY is a cell's key or a unique beginning of it: its spec, what it was made from, what it made and "
+        "where that\n"
+        "lies, its attempts, its measures. With --cell: the keys, values and files of the clips that a number of\n"
+        "a table rests on; rows and columns of numbers are counted from 1.",
     .examples = "tandem show 81bbe6052e81\n"
-                "tandem show 81bbe6052e81 --json",
+                "tandem show 81bbe6052e81 --json\n"
+                "tandem show --cell table.tex:3,2",
     .exits = CLI_EXIT_STORE,
     .shared = CLI_RESULTS | CLI_JSON | CLI_OUTPUT,
-    .min_words = 1,
+    .options = options,
     .max_words = 1,
-    .args_size = sizeof(int),
+    .args_size = sizeof(show_args),
     .run = run,
 };

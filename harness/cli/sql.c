@@ -150,7 +150,9 @@ const cli_verb verb_sql = {
     .usage = "'SELECT ...'",
     .about = "The view v_score has one row a clip and metric: study, variant, prompt_id, train_seed, sample_seed, "
              "metric,\n"
-             "version, value, value_kind, reason. Anything that could write is refused.",
+             "version, value, value_kind, reason; v_set one a score of sets, with both n, its null and p. Anything "
+             "that could\n"
+             "write is refused.",
     .examples = "tandem sql \"SELECT variant, avg(value) FROM v_score WHERE metric = 'color_fit_gain' GROUP BY 1\"\n"
                 "tandem sql --csv 'SELECT * FROM v_score' -o scores.csv",
     .exits = CLI_EXIT_STORE,

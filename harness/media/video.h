@@ -25,10 +25,12 @@ typedef struct video_info {
   int width, height;
   double fps; /* 0 when the file does not say */
   int has_alpha;
-  int bits;           /* of a component in the file: 8 to 16 */
-  int colour_tagged;  /* the file says what its colours mean (written by video_write) */
-  clip_colour colour; /* the tag; else straight with alpha, decoded without */
-  int64_t frames;     /* as written by video_write, else -1 */
+  int bits;            /* of a component in the file: 8 to 16 */
+  int colour_tagged;   /* the file says what its colours mean (written by video_write) */
+  clip_colour colour;  /* the tag; else straight with alpha, decoded without */
+  int64_t frames;      /* as written by video_write, else -1 */
+  double alpha_chroma; /* as in clip; written by video_write */
+  int alpha_chroma_known;
 } video_info;
 
 typedef struct video video; /* an open file, read front to back */
@@ -49,13 +51,13 @@ int video_count(err *e, const char *path, int64_t *out) TD_MUST_CHECK;
 
 /* A whole file as a clip (the caller frees it). */
 int video_read(err *e, const char *path, const video_options *o, clip *out) TD_MUST_CHECK;
-/* Colour from one file and matte from another, as VideoMatte240K ships them: straight colour, alpha = the matte's
- * luma. Size and number of frames must agree. */
-int video_read_pair(err *e, const char *rgb_path, const char *matte_path, const video_options *o,
-                    clip *out) TD_MUST_CHECK;
+/* The plane [T][H][W] of a matte from a file of its own: its alpha, or its luma when it has none. The caller frees
+ * it. E_SHAPE unless size and number of frames are those of `like`. */
+int video_read_matte(err *e, const char *path, const clip *like, float **out) TD_MUST_CHECK;
 
 typedef enum video_codec {
-  VIDEO_FFV1, /* lossless, in Matroska; keeps the colour under alpha 0, the colour convention and the frame count */
+  VIDEO_FFV1, /* lossless, in Matroska; keeps the colour under alpha 0, the colour convention, the frame count and
+                 alpha_chroma */
   VIDEO_WEBP, /* animated WebP for reports; 8 bits, loops; drops the colour under alpha 0 */
 } video_codec;
 typedef struct video_write_options {

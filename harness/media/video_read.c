@@ -150,6 +150,15 @@ static const AVDictionaryEntry *tag(const video *v, const char *key) {
   return av_dict_get(v->format->metadata, key, NULL, 0);
 }
 
+/* A tag that is no number in [0,1] counts as none. */
+static void read_alpha_chroma(const video *v, video_info *to) {
+  const AVDictionaryEntry *t = tag(v, "TANDEM_ALPHA_CHROMA");
+  char *end = NULL;
+  double x = t && to->has_alpha ? strtod(t->value, &end) : 0;
+  to->alpha_chroma_known = end && end != t->value && !*end && x >= 0 && x <= 1;
+  if (to->alpha_chroma_known) to->alpha_chroma = x;
+}
+
 static int fill_info(video *v, err *e, const video_options *o) {
   int rc = pixels_check(e, v->path, v->frame);
   if (rc != OK) return rc;
@@ -160,6 +169,7 @@ static int fill_info(video *v, err *e, const video_options *o) {
                          .has_alpha = pixels_have_alpha(v->frame),
                          .bits = av_pix_fmt_desc_get((enum AVPixelFormat)v->frame->format)->comp[0].depth,
                          .frames = frames ? strtoll(frames->value, NULL, 10) : -1};
+  read_alpha_chroma(v, &v->info);
   v->info.colour = v->info.has_alpha ? CLIP_STRAIGHT : CLIP_DECODED;
   if (o && o->untagged) v->info.colour = (clip_colour)(o->untagged - 1);
   v->info.colour_tagged = colour && video_colour_parse(colour->value, &v->info.colour) == OK;
@@ -304,7 +314,12 @@ int video_read(err *e, const char *path, const video_options *o, clip *out) {
   video *v = NULL;
   *out = (clip){0};
   TRY(video_open(e, path, o, &v));
-  *out = (clip){.height = v->info.height, .width = v->info.width, .fps = v->info.fps, .colour = v->info.colour};
+  *out = (clip){.height = v->info.height,
+                .width = v->info.width,
+                .fps = v->info.fps,
+                .colour = v->info.colour,
+                .alpha_chroma = v->info.alpha_chroma,
+                .alpha_chroma_known = v->info.alpha_chroma_known};
   int64_t pixels = (int64_t)out->height * out->width, cap[2] = {0, v->info.has_alpha ? 0 : -1};
   for (;;) {
     TRY(grow(e, out, cap));
@@ -320,29 +335,27 @@ out:
   return rc;
 }
 
-int video_read_pair(err *e, const char *rgb_path, const char *matte_path, const video_options *o, clip *out) {
-  int rc = OK, got = 0;
+int video_read_matte(err *e, const char *path, const clip *like, float **out) {
+  int rc = OK, got = 1;
+  int64_t n = (int64_t)like->height * like->width;
   video *v = NULL;
-  video_options plain = o ? *o : (video_options){0};
-  plain.need_alpha = 0;
-  TRY(video_read(e, rgb_path, &plain, out));
-  free(out->alpha);
-  out->alpha = NULL;
-  int64_t pixels = (int64_t)out->height * out->width;
-  TRY(mem_new(e, pixels * out->frames, sizeof(float), "clip alpha", &out->alpha));
-  TRY(video_open(e, matte_path, &plain, &v));
-  if (v->info.width != out->width || v->info.height != out->height)
-    FAIL(e, E_FORMAT, "%s is %dx%d, its picture %s is %dx%d", matte_path, v->info.width, v->info.height, rgb_path,
-         out->width, out->height);
-  for (int f = 0; f < out->frames; f++) {
-    TRY(video_next_gray(v, e, out->alpha + pixels * f, &got));
-    if (!got) FAIL(e, E_FORMAT, "%s has %d frames, its picture %s has %d", matte_path, f, rgb_path, out->frames);
+  *out = NULL;
+  TRY(video_open(e, path, NULL, &v));
+  if (v->info.height != like->height || v->info.width != like->width)
+    FAIL(e, E_SHAPE, "%s is %dx%d, the picture %dx%d", path, v->info.width, v->info.height, like->width,
+         like->height);
+  TRY(mem_new(e, (like->frames + 1) * n, sizeof **out, "matte", out)); /* one more shows that there are too many */
+  for (int t = 0; got; t++) {
+    float *at = *out + (t < like->frames ? t : like->frames) * n;
+    if (v->info.has_alpha)
+      TRY(video_next(v, e, NULL, at, &got));
+    else
+      TRY(video_next_gray(v, e, at, &got));
+    if (got ? t >= like->frames : t < like->frames)
+      FAIL(e, E_SHAPE, "%s has %s frames than the picture's %d", path, got ? "more" : "fewer", like->frames);
   }
-  TRY(advance(v, e, &got));
-  if (got) FAIL(e, E_FORMAT, "%s has more frames than its picture %s (%d)", matte_path, rgb_path, out->frames);
-  out->colour = CLIP_STRAIGHT;
 out:
   video_close(v);
-  if (rc != OK) clip_free(out);
+  if (rc != OK) free(*out), *out = NULL;
   return rc;
 }

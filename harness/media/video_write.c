@@ -121,7 +121,7 @@ static int new_frame(writer *w, err *e, const clip *c) {
 /* What video_read wants to know. The header comes first in the file, so the frames are made twice. */
 static int describe(writer *w, err *e, const clip *c) {
   int rc = OK;
-  text crcs = {0};
+  text crcs = {0}, chroma = {0};
   char frames[24];
   for (int f = 0; f < c->frames; f++) {
     uint32_t crc;
@@ -134,8 +134,14 @@ static int describe(writer *w, err *e, const clip *c) {
   av_dict_set(&w->format->metadata, "TANDEM_COLOUR", video_colour_name(c->colour), 0);
   av_dict_set(&w->format->metadata, "TANDEM_FRAMES", frames, 0);
   av_dict_set(&w->format->metadata, "TANDEM_CRC", crcs.p, 0);
+  if (c->alpha && c->alpha_chroma_known) {
+    text_add_number(&chroma, c->alpha_chroma);
+    TRY(text_ok(&chroma, e));
+    av_dict_set(&w->format->metadata, "TANDEM_ALPHA_CHROMA", chroma.p, 0);
+  }
 out:
   text_free(&crcs);
+  text_free(&chroma);
   return rc;
 }
 

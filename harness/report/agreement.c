@@ -161,7 +161,7 @@ static int members_open(err *e, store *s, const char *name, const questions *q, 
   TRY(mem_new(e, l->cells.n, sizeof *l->design, "designs", &l->design));
   TRY(mem_new(e, l->cells.n, sizeof *l->prompt, "prompts", &l->prompt));
   for (int64_t i = 0; i < l->cells.n; i++)
-    if (l->cells.at[i].stage == STAGE_SCORE) TRY(add_member(e, s, &l->cells.at[i], q, l));
+    if (l->cells.at[i].stage == STAGE_SCORE && !l->cells.at[i].of_sets) TRY(add_member(e, s, &l->cells.at[i], q, l));
   if (!l->n) FAIL(e, E_CONFIG, "study %s has no scored clip yet; run it first", name);
   for (int64_t i = 0; i < l->n; i++) truth |= l->at[i].world;
   if (!truth)

@@ -28,8 +28,7 @@ typedef struct scores_call {
   void *user;
 } scores_call;
 
-static int with_input(err *e, const table_input *in, void *user) {
-  const scores_call *call = user;
+static int with_input(err *e, const table_input *in, const scores_call *call) {
   scores s = {.from = call->from, .in = in};
   int rc = OK;
   TRY(table_build(e, in, &s.t));
@@ -49,7 +48,12 @@ out:
 
 static int with_scores(err *e, const figure_source *from, scores_use *use, void *user) {
   scores_call call = {from, use, user};
-  return study_scores(e, from->store, from->study, from->stats, with_input, &call);
+  study_source src;
+  int rc = study_source_open(e, from->store, from->study, from->stats, &src);
+  if (rc != OK) return rc;
+  rc = with_input(e, &src.in, &call);
+  study_source_close(&src);
+  return rc;
 }
 
 static const table_cell *cell_of(const scores *s, int64_t row, int64_t column) {
@@ -216,7 +220,7 @@ typedef struct paired_call {
 /* One dot a prompt: the mean difference of its pairs. */
 static int prompt_dots(err *e, scores *s, int64_t row, int column, double y, figure *f) {
   stats_grid a = tally_grid(&s->y, row, column, s->mask);
-  stats_grid b = tally_grid(&s->y, s->t->reference, column, s->mask + s->y.g.size);
+  stats_grid b = tally_grid(&s->y, s->in->reference, column, s->mask + s->y.g.size);
   double *d = NULL;
   unsigned char *defined = NULL;
   figure_series *dots;
@@ -243,7 +247,7 @@ static int paired_row(err *e, scores *s, const paired_call *call, int64_t r, tex
   const table_difference *d = &cell_of(s, r, call->metric)->to_reference;
   figure_series *point;
   int rc = OK;
-  if (r == s->t->reference) return OK;
+  if (r == s->in->reference) return OK;
   if (!d->used) {
     text_addf(alt, " %s: nothing to compare.", s->t->rows[r].name);
     return OK;
@@ -266,8 +270,8 @@ static int draw_paired(err *e, scores *s, void *user) {
   const table_column *c = &s->t->columns[call->metric];
   text alt = {0}, title = {0}, label = {0};
   int rc = OK;
-  if (s->t->reference < 0) FAIL(e, E_ARG, "the study has no reference variant to pair with");
-  const char *reference = s->t->rows[s->t->reference].name;
+  if (!s->t->reference) FAIL(e, E_ARG, "the study has no reference variant to pair with");
+  const char *reference = s->t->reference;
   text_addf(&title, "%s, difference to %s", c->id, reference);
   TRY(text_ok(&title, e));
   TRY(name_figure(e, f, s->t, title.p));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "media/video.h"
@@ -227,7 +228,7 @@ static int encode_clip(err *e, const exporter *x, const clip *c, float plate, in
   TRY(hash_panels(e, x, &strip, x->looks[slot]));
   video_write_options o = {.codec = VIDEO_WEBP, .quality = x->o->quality};
   TRY(video_encode(e, "questionnaire", &strip, &o, &bytes, &n));
-  TRY(kit_base64(e, bytes, n, &out->base64));
+  TRY(base64_encode(e, bytes, n, &out->base64));
   out->width = c->width, out->height = c->height;
 out:
   clip_free(&strip);

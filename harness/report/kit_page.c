@@ -13,23 +13,6 @@ extern const size_t kit_questionnaire_size;
 
 static const char *const panel_names[KIT_VIEWS] = {"Picture", "Mask", "On a checkerboard", "On a plain ground"};
 
-int kit_base64(err *e, const void *data, size_t n, char **out) {
-  static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const unsigned char *p = data;
-  int rc = mem_new(e, ((int64_t)n + 2) / 3 * 4 + 1, 1, "base64", out);
-  if (rc != OK) return rc;
-  char *to = *out;
-  for (size_t i = 0; i < n; i += 3) {
-    unsigned b = i + 1 < n ? p[i + 1] : 0, c = i + 2 < n ? p[i + 2] : 0;
-    unsigned word = (unsigned)p[i] << 16 | b << 8 | c;
-    *to++ = digit[word >> 18];
-    *to++ = digit[word >> 12 & 63];
-    *to++ = i + 1 < n ? digit[word >> 6 & 63] : '=';
-    *to++ = i + 2 < n ? digit[word & 63] : '=';
-  }
-  return OK;
-}
-
 /* A string literal that ends no script element, in HTML or XML. */
 static void add_literal(text *t, const char *s) {
   text own = {0};

@@ -20,8 +20,6 @@ typedef struct kit_page_input {
   const int64_t *slot; /* [n_prompts][n_variants + 1]: picture of a variant, of the broken clip last; -1: none */
 } kit_page_input;
 
-/* Bytes as a base64 string, zero-terminated; the caller frees *out. */
-int kit_base64(err *e, const void *data, size_t n, char **out) TD_MUST_CHECK;
 /* Appends the page to `out` and sets `kit` to the hash of its contents. The same input gives the same bytes. */
 int kit_page_make(err *e, const kit_page_input *in, char kit[HASH_HEX], text *out) TD_MUST_CHECK;
 

@@ -418,7 +418,7 @@ int kit_report_render(err *e, const kit_key *k, const kit_report *r, table_forma
     put_facts(&csv, k, r);
     break;
   case TABLE_JSON: render_facts_json(k, r, out); break;
-  default: FAIL(e, E_ARG, "unknown format %d", (int)f);
+  default: FAIL(e, E_ARG, "a report of votes is terminal, md, csv or json");
   }
   rc = text_ok(out, e);
 out:

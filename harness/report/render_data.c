@@ -42,6 +42,56 @@ static void difference(text *out, const table_difference *d) {
   number(out, d->p_holm);
 }
 
+/* Scores of sets have columns of their own at the end, which are there when the study has such scores. */
+static void set_columns(text *out, const table_set *s, const char *against) {
+  if (!s) {
+    text_add(out, ",,,,,,,,");
+    return;
+  }
+  field(out, against);
+  if (s->train_seed != SEED_NONE) text_addf(out, "%lld", (long long)s->train_seed);
+  text_add(out, ",");
+  count(out, s->n_against);
+  count(out, s->undefined_against);
+  number(out, s->null_mean);
+  number(out, s->null_lo);
+  number(out, s->null_hi);
+  count(out, s->permutations);
+}
+
+static void csv_identity(text *out, const table *t, const char *variant_name) {
+  field(out, t->study);
+  field(out, t->spec_sha256);
+  field(out, t->reference ? t->reference : "");
+  field(out, variant_name);
+}
+
+static void csv_set(text *out, const table *t, const table_set *s) {
+  const table_set_head *h = &t->set_heads[s->head];
+  csv_identity(out, t, t->rows[s->row].name);
+  field(out, h->id);
+  count(out, h->version);
+  field(out, metric_direction_name(h->direction));
+  field(out, h->unit);
+  text_add(out, "0,");
+  field(out, render_state(s->state));
+  number(out, s->value);
+  text_add(out, ",,,"); /* a set is not a grid of seeds and prompts */
+  if (s->state == TABLE_MISSING)
+    text_add(out, ",,,,");
+  else
+    text_addf(out, "%lld,%lld,%lld,%lld,", (long long)(s->n + s->undefined), (long long)(s->n + s->undefined),
+              (long long)s->n, (long long)s->undefined);
+  text_add(out, ",,,,");
+  number(out, s->p);
+  text_add(out, ",,,");
+  field(out, s->why);
+  text_add(out, "0,,,"); /* neither second nor in a group */
+  set_columns(out, s, h->against);
+  out->n--; /* the comma behind the last field */
+  text_add(out, "\r\n");
+}
+
 static void put_all_notes(const table *t, const table_row *row, const table_cell *cell, text *all) {
   for (int i = 0; i < row->n_notes + cell->n_notes; i++) {
     int note = i < row->n_notes ? row->note[i] : cell->note[i - row->n_notes];
@@ -50,20 +100,37 @@ static void put_all_notes(const table *t, const table_row *row, const table_cell
   text_add(all, "");
 }
 
+void render_csv_head(text *out, const table *t) {
+  text_add(out, "study,spec_sha256,reference,variant,metric,version,direction,unit,primary,state,mean,trains,prompts,"
+                "samples,planned,scored,defined,undefined,diff,lo,hi,pairs,p,p_holm,best,retried,notes,second,"
+                "row_group,column_group");
+  text_addf(out, "%s\r\n",
+            t->n_set_heads ? ",against,train_seed,n_against,undefined_against,null_mean,null_lo,"
+                             "null_hi,permutations"
+                           : "");
+}
+
+/* "PART, GROUP" */
+static int put_group(err *e, text *out, const char *part, const char *over) {
+  text both = {0};
+  text_add(&both, part ? part : "");
+  if (part && over) text_add(&both, ", ");
+  text_add(&both, over ? over : "");
+  int rc = text_ok(&both, e);
+  if (rc == OK) field(out, both.p);
+  text_free(&both);
+  return rc;
+}
+
 int render_csv(err *e, const table *t, const table_style *style, text *out) {
   int rc = OK;
   (void)style;
-  text_add(out, "study,spec_sha256,reference,variant,metric,version,direction,unit,primary,state,mean,trains,prompts,"
-                "samples,planned,scored,defined,undefined,diff,lo,hi,pairs,p,p_holm,best,retried,notes\r\n");
   for (int64_t i = 0; i < t->n_rows * t->n_columns; i++) {
     const table_row *row = &t->rows[i / t->n_columns];
     const table_column *col = &t->columns[i % t->n_columns];
     const table_cell *cell = &t->cells[i];
     text notes = {0};
-    field(out, t->study);
-    field(out, t->spec_sha256);
-    field(out, t->reference >= 0 ? t->rows[t->reference].name : "");
-    field(out, row->name);
+    csv_identity(out, t, col->variant ? col->variant : row->name);
     field(out, col->id);
     count(out, col->version);
     field(out, metric_direction_name(col->direction));
@@ -85,10 +152,16 @@ int render_csv(err *e, const table *t, const table_style *style, text *out) {
     rc = text_ok(&notes, e);
     if (rc == OK) field(out, notes.p);
     text_free(&notes);
-    if (rc != OK) return rc;
+    TRY(rc);
+    count(out, cell->second);
+    TRY(put_group(e, out, t->part, col->variant ? row->label : row->over));
+    field(out, col->over && !col->variant ? col->over : "");
+    if (t->n_set_heads) set_columns(out, NULL, NULL);
     out->n--; /* the comma behind the last field */
     text_add(out, "\r\n");
   }
+  for (int64_t i = 0; i < t->n_sets; i++) csv_set(out, t, &t->sets[i]);
+out:
   return rc;
 }
 
@@ -160,6 +233,8 @@ static void json_columns(text *out, const table *t) {
     member(out, "direction", metric_direction_name(col->direction), 0);
     member(out, "unit", col->unit, 0);
     member_bool(out, "primary", col->primary);
+    if (col->variant) member(out, "variant", col->variant, 0);
+    if (col->over) member(out, "group", col->over, 0);
     text_add(out, "}");
   }
   text_add(out, "\n  ],\n");
@@ -176,6 +251,7 @@ static void json_row(text *out, const table *t, int64_t r) {
   member_count(out, "planned", row->planned);
   member_count(out, "scored", row->scored);
   json_notes(out, row->note, row->n_notes);
+  if (row->over) member(out, "group", row->over, 0);
   text_add(out, ", \"cells\": [");
   for (int64_t c = 0; c < t->n_columns; c++) {
     const table_cell *cell = &t->cells[r * t->n_columns + c];
@@ -186,6 +262,7 @@ static void json_row(text *out, const table *t, int64_t r) {
     member_count(out, "defined", cell->defined);
     member_count(out, "undefined", cell->undefined);
     member_bool(out, "best", cell->best);
+    member_bool(out, "second", cell->second);
     key(out, "to_reference", 0);
     json_difference(out, &cell->to_reference);
     json_notes(out, cell->note, cell->n_notes);
@@ -218,6 +295,41 @@ static void json_contrasts(text *out, const table *t) {
   text_addf(out, "%s],\n", t->n_contrasts ? "\n  " : "");
 }
 
+static void json_sets(text *out, const table *t) {
+  text_add(out, "  \"sets\": [");
+  for (int64_t i = 0; i < t->n_sets; i++) {
+    const table_set *s = &t->sets[i];
+    const table_set_head *h = &t->set_heads[s->head];
+    text_add(out, i ? ",\n    {" : "\n    {");
+    member(out, "metric", h->id, 1);
+    member_count(out, "version", h->version);
+    member(out, "direction", metric_direction_name(h->direction), 0);
+    member(out, "unit", h->unit, 0);
+    member(out, "against", h->against, 0);
+    member(out, "variant", t->rows[s->row].name, 0);
+    key(out, "train_seed", 0);
+    if (s->train_seed == SEED_NONE)
+      text_add(out, "null");
+    else
+      text_addf(out, "%lld", (long long)s->train_seed);
+    member(out, "state", render_state(s->state), 0);
+    member(out, "why", s->why, 0);
+    member_number(out, "value", s->value);
+    member_count(out, "n", s->n);
+    member_count(out, "n_against", s->n_against);
+    member_count(out, "undefined", s->undefined);
+    member_count(out, "undefined_against", s->undefined_against);
+    member_number(out, "p", s->p);
+    member_number(out, "null_mean", s->null_mean);
+    member_number(out, "null_lo", s->null_lo);
+    member_number(out, "null_hi", s->null_hi);
+    member_count(out, "permutations", s->permutations);
+    member(out, "null", render_null(s->null), 0);
+    text_add(out, "}");
+  }
+  text_addf(out, "%s],\n", t->n_sets ? "\n  " : "");
+}
+
 int render_json(err *e, const table *t, const table_style *style, text *out) {
   char letter[8];
   (void)e;
@@ -225,9 +337,10 @@ int render_json(err *e, const table *t, const table_style *style, text *out) {
   text_add(out, "{\n  \"schema\": 1,\n  ");
   member(out, "study", t->study, 1);
   member(out, "spec_sha256", t->spec_sha256, 0);
+  if (t->part) member(out, "part", t->part, 0);
   key(out, "reference", 0);
-  if (t->reference >= 0) {
-    text_add_json(out, t->rows[t->reference].name);
+  if (t->reference) {
+    text_add_json(out, t->reference);
   } else {
     text_add(out, "null");
   }
@@ -242,6 +355,7 @@ int render_json(err *e, const table *t, const table_style *style, text *out) {
   }
   text_add(out, "\n  ],\n");
   json_contrasts(out, t);
+  json_sets(out, t);
   text_add(out, "  \"notes\": {");
   for (int64_t i = 0; i < t->n_notes; i++) {
     render_letter((int)i, letter);

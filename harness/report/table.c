@@ -21,8 +21,7 @@ static int same_text(const char *a, const char *b) {
 
 /* --- footnotes ------------------------------------------------------------------------------------------------- */
 
-/* Equal notes share a letter. */
-static int add_note(err *e, table *t, const char *s, int *list, int *n) {
+int table_note(err *e, table *t, const char *s, int *list, int *n) {
   int rc = OK, k = 0;
   while (k < t->n_notes && strcmp(t->notes[k], s) != 0) k++;
   if (k == t->n_notes) {
@@ -65,7 +64,7 @@ static void words_print(const words *w, text *t) {
 
 static int note_text(err *e, table *t, text *s, int *list, int *n) {
   int rc = text_ok(s, e);
-  return rc == OK ? add_note(e, t, s->p, list, n) : rc;
+  return rc == OK ? table_note(e, t, s->p, list, n) : rc;
 }
 
 static int note_missing(tally *y, err *e, int64_t r) {
@@ -177,6 +176,7 @@ static int make_rows(tally *y, err *e) {
   for (int64_t r = 0; r < y->in->n_rows; r++) {
     table_row *row = &t->rows[r];
     TRY(mem_strdup(e, y->in->rows[r], &row->name));
+    TRY(mem_strdup(e, row->name, &row->label));
     row->reference = r == y->in->reference;
     count_axes(y, r, row);
     for (int64_t i = 0; i < y->in->n_retried; i++) row->retried |= same_text(y->in->retried[i].text, row->name);
@@ -193,6 +193,7 @@ static int make_cell(tally *y, err *e, int64_t r, int64_t c, unsigned char *mask
   const unsigned char *own = y->own + r * y->g.size;
   int64_t at = (r * y->in->n_metrics + c) * y->g.size, bad = 0;
   double sum_bad = 0;
+  cell->reference = row->reference;
   for (int64_t i = 0; i < y->g.size; i++) {
     if (!own[i]) continue;
     cell->defined += y->state[at + i] == GRID_VALUE;
@@ -226,6 +227,7 @@ static int make_columns(tally *y, err *e) {
     TRY(mem_strdup(e, m->id, &col->id));
     int plain = !m->unit || strcmp(m->unit, "1") == 0; /* a pure number needs no unit beside its name */
     TRY(mem_strdup(e, plain ? "" : m->unit, &col->unit));
+    TRY(table_head(e, m->id, m->direction, col->unit, &col->label));
     col->version = m->version;
     col->direction = m->direction;
     col->primary = m->primary;
@@ -263,9 +265,17 @@ out:
 
 static int remark_versions(tally *y, err *e) {
   text s = {0};
-  text_add(&s, "metric versions:");
+  const unsigned char *shown = y->in->metrics_shown;
   for (int64_t c = 0; c < y->in->n_metrics; c++)
-    text_addf(&s, "%s %s %lld", c ? "," : "", y->in->metrics[c].id, (long long)y->in->metrics[c].version);
+    if (!shown || shown[c])
+      text_addf(&s, "%s %s %lld", s.n ? "," : "metric versions:", y->in->metrics[c].id,
+                (long long)y->in->metrics[c].version);
+  for (int64_t i = 0; i < y->in->n_set_wishes; i++) {
+    const table_set_wish *w = y->in->set_wishes;
+    int64_t k = 0;
+    while (strcmp(w[k].id, w[i].id) != 0) k++;
+    if (k == i) text_addf(&s, ", %s %lld", w[i].id, (long long)w[i].version); /* once, whatever it is against */
+  }
   int rc = text_ok(&s, e);
   if (rc == OK) rc = table_remark(e, y->t, s.p);
   text_free(&s);
@@ -320,9 +330,11 @@ static int check_input(err *e, const table_input *in) {
 static int allocate(err *e, const table_input *in, table *t) {
   int rc = OK;
   TRY(mem_strdup(e, in->study, &t->study));
+  TRY(mem_strdup(e, "variant", &t->stub));
   TRY(mem_strdup(e, in->spec_sha256, &t->spec_sha256));
-  t->reference = in->reference;
+  if (in->reference >= 0) TRY(mem_strdup(e, in->rows[in->reference], &t->reference));
   t->level = in->stats.level;
+  t->differences = 1;
   TRY(mem_new(e, in->n_rows, sizeof *t->rows, "rows", &t->rows));
   t->n_rows = in->n_rows;
   TRY(mem_new(e, in->n_metrics, sizeof *t->columns, "columns", &t->columns));
@@ -330,8 +342,22 @@ static int allocate(err *e, const table_input *in, table *t) {
   TRY(mem_new(e, in->n_rows * in->n_metrics, sizeof *t->cells, "cells", &t->cells));
   TRY(mem_new(e, in->n_contrasts, sizeof *t->contrasts, "contrasts", &t->contrasts));
   t->n_contrasts = in->n_contrasts;
+  TRY(mem_new(e, in->n_set_wishes, sizeof *t->set_heads, "scores of sets", &t->set_heads));
   TRY(mem_new(e, in->n_builds, sizeof *t->builds, "builds", &t->builds));
 out:
+  return rc;
+}
+
+int table_head(err *e, const char *name, metric_direction d, const char *unit, char **out) {
+  text t = {0};
+  text_add(&t, name);
+  if (d != METRIC_NONE) text_addf(&t, " %s", d == METRIC_UP ? "\xe2\x86\x91" : "\xe2\x86\x93");
+  if (unit[0]) text_addf(&t, " (%s)", unit);
+  int rc = text_ok(&t, e);
+  if (rc == OK)
+    *out = t.p;
+  else
+    text_free(&t);
   return rc;
 }
 
@@ -346,6 +372,7 @@ int table_build(err *e, const table_input *in, table **out) {
   TRY(make_rows(&y, e));
   TRY(make_columns(&y, e));
   TRY(tally_compare(&y, e));
+  TRY(tally_sets(&y, e));
   TRY(remark_rest(&y, e));
   *out = y.t;
   y.t = NULL;
@@ -362,11 +389,27 @@ static void free_texts(char **list, int64_t n) {
 
 void table_free(table *t) {
   if (!t) return;
-  for (int64_t i = 0; i < t->n_rows; i++) free(t->rows[i].name);
+  for (int64_t i = 0; i < t->n_rows; i++) {
+    free(t->rows[i].name);
+    free(t->rows[i].label);
+    free(t->rows[i].over);
+  }
   for (int64_t i = 0; i < t->n_columns; i++) {
     free(t->columns[i].id);
     free(t->columns[i].unit);
+    free(t->columns[i].variant);
+    free(t->columns[i].label);
+    free(t->columns[i].over);
   }
+  for (int64_t i = 0; i < t->n_rows * t->n_columns; i++) free(t->cells[i].keys);
+  for (int64_t i = 0; i < t->n_set_heads; i++) {
+    free(t->set_heads[i].id);
+    free(t->set_heads[i].against);
+    free(t->set_heads[i].unit);
+  }
+  for (int64_t i = 0; i < t->n_sets; i++) free(t->sets[i].why);
+  free(t->set_heads);
+  free(t->sets);
   free_texts(t->notes, t->n_notes);
   free_texts(t->remarks, t->n_remarks);
   free_texts(t->builds, t->n_builds);
@@ -376,5 +419,8 @@ void table_free(table *t) {
   free(t->contrasts);
   free(t->study);
   free(t->spec_sha256);
+  free(t->reference);
+  free(t->part);
+  free(t->stub);
   free(t);
 }

@@ -57,6 +57,7 @@ static int run(const tally *y, err *e, const tasks *l) {
   unsigned char *masks = NULL;
   int *status = NULL, rc = OK;
   err *errs = NULL;
+  if (!l->n) return OK; /* draws cost time */
   const stats_grid shape = {.prompts = g->n_prompts, .trains = g->n_trains, .samples = g->n_samples};
   if (y->in->stats.bootstrap.replicates <= MOST_DRAWS / g->size)
     TRY(stats_draw(e, &shape, &y->in->stats.bootstrap, &drawn));
@@ -75,17 +76,21 @@ out:
   return rc;
 }
 
-/* Best and second among rows that are complete; -1 where there is none. */
-static void top_two(const tally *y, int64_t c, int64_t top[2]) {
-  double sign = y->in->metrics[c].direction == METRIC_DOWN ? -1 : 1;
-  top[0] = top[1] = -1;
-  if (y->in->metrics[c].direction == METRIC_NONE) return;
-  for (int64_t r = 0; r < y->in->n_rows; r++) {
-    double mean = sign * y->t->cells[r * y->in->n_metrics + c].mean;
+#define TOP 3
+
+/* The best rows in order, of those that are complete and shown; -1 where there is none. */
+static void top_rows(const tally *y, int64_t c, int64_t top[TOP]) {
+  const table_input *in = y->in;
+  double sign = in->metrics[c].direction == METRIC_DOWN ? -1 : 1;
+  for (int k = 0; k < TOP; k++) top[k] = -1;
+  if (in->metrics[c].direction == METRIC_NONE) return;
+  for (int64_t r = 0; r < in->n_rows; r++) {
+    double mean = sign * y->t->cells[r * in->n_metrics + c].mean;
     if (!value_state(y, r, c) || y->t->rows[r].scored < y->t->rows[r].planned) continue;
-    for (int k = 0; k < 2; k++) {
-      if (top[k] >= 0 && mean <= sign * y->t->cells[top[k] * y->in->n_metrics + c].mean) continue;
-      if (k == 0) top[1] = top[0];
+    if (in->rows_shown && !in->rows_shown[r]) continue;
+    for (int k = 0; k < TOP; k++) {
+      if (top[k] >= 0 && mean <= sign * y->t->cells[top[k] * in->n_metrics + c].mean) continue;
+      for (int i = TOP - 1; i > k; i--) top[i] = top[i - 1];
       top[k] = r;
       break;
     }
@@ -125,7 +130,7 @@ static int adjust(const tally *y, err *e) {
   int rc = OK;
   TRY(mem_new(e, t->n_rows * t->n_columns + t->n_contrasts, sizeof *member, "family", &member));
   for (int64_t i = 0; i < t->n_rows * t->n_columns; i++)
-    if (t->columns[i % t->n_columns].primary && t->reference >= 0 && i / t->n_columns != t->reference &&
+    if (t->columns[i % t->n_columns].primary && t->reference && !t->cells[i].reference &&
         t->cells[i].state != TABLE_EXCLUDED)
       member[n++] = &t->cells[i].to_reference;
   TRY(holm(e, member, n));
@@ -139,7 +144,7 @@ out:
 static int plan_tasks(tally *y, err *e, tasks *l, table_difference *lead) {
   const table_input *in = y->in;
   table *t = y->t;
-  int64_t top[2];
+  int64_t top[TOP];
   int rc = OK;
   for (int64_t c = 0; c < in->n_metrics; c++) {
     for (int64_t r = 0; r < in->n_rows; r++) {
@@ -147,8 +152,9 @@ static int plan_tasks(tally *y, err *e, tasks *l, table_difference *lead) {
       TRY(add(e, l, c, r, in->reference, d));
       if (in->reference < 0 || r == in->reference) l->n--;
     }
-    top_two(y, c, top);
-    if (top[1] >= 0) TRY(add(e, l, c, top[0], top[1], &lead[c]));
+    top_rows(y, c, top);
+    for (int k = 0; k + 1 < TOP; k++)
+      if (top[k + 1] >= 0) TRY(add(e, l, c, top[k], top[k + 1], &lead[c * (TOP - 1) + k]));
   }
   for (int64_t i = 0; i < in->n_contrasts; i++) {
     const table_wish *x = &in->contrasts[i];
@@ -159,19 +165,27 @@ out:
   return rc;
 }
 
+/* `lead`: of each place over the next one. Who is second is known only when the best is. */
+static void mark(tally *y, int64_t c, const table_difference *lead) {
+  table *t = y->t;
+  int64_t top[TOP];
+  int down = y->in->metrics[c].direction == METRIC_DOWN, holds[TOP - 1];
+  top_rows(y, c, top);
+  for (int k = 0; k + 1 < TOP; k++) holds[k] = lead[k].used && (down ? lead[k].hi < 0 : lead[k].lo > 0);
+  if (holds[0]) t->cells[top[0] * t->n_columns + c].best = 1;
+  if (holds[0] && holds[1]) t->cells[top[1] * t->n_columns + c].second = 1;
+}
+
 int tally_compare(tally *y, err *e) {
   table *t = y->t;
   tasks l = {0};
   table_difference *lead = NULL;
   int rc = OK;
-  TRY(mem_new(e, t->n_columns, sizeof *lead, "best", &lead));
+  TRY(mem_new(e, t->n_columns * (TOP - 1), sizeof *lead, "best", &lead));
   TRY(plan_tasks(y, e, &l, lead));
   TRY(run(y, e, &l));
   for (int64_t c = 0; c < t->n_columns; c++) {
-    int64_t top[2];
-    top_two(y, c, top);
-    int down = y->in->metrics[c].direction == METRIC_DOWN;
-    if (lead[c].used && (down ? lead[c].hi < 0 : lead[c].lo > 0)) t->cells[top[0] * t->n_columns + c].best = 1;
+    mark(y, c, lead + c * (TOP - 1));
     t->columns[c].decimals = choose_decimals(t, c);
   }
   TRY(adjust(y, e));

@@ -115,18 +115,28 @@ static int64_t column_of(const table_input *in, const char *id, int64_t *hint) {
   return -1;
 }
 
-static void add_score(tally *y, const store_score *sc, int64_t row, int64_t column, int64_t at) {
+/* 1 when the study wants the clip. */
+static int add_score(tally *y, const store_score *sc, int64_t row, int64_t column, int64_t at) {
   int64_t i = (row * y->in->n_metrics + column) * y->g.size + at;
-  if (!y->planned[row * y->g.size + at]) return;
+  if (!y->planned[row * y->g.size + at]) return 0;
   y->scored[row * y->g.size + at] = 1;
   if (sc->kind == KIND_UNDEFINED) {
     y->reason[i] = sc->reason;
     if (y->state[i] == GRID_NONE) y->state[i] = GRID_UNDEFINED;
-    return;
+    return 1;
   }
   y->value[i] += sc->value;
   y->count[i]++;
   y->state[i] = y->state[i] == GRID_NOT_FINITE || !isfinite(sc->value) ? GRID_NOT_FINITE : GRID_VALUE;
+  return 1;
+}
+
+/* Scores come sorted, so those of one clip over several backdrops follow each other. */
+static int keep_key(err *e, table_cell *c, const char *key) {
+  if (c->n_keys && strcmp(c->keys[c->n_keys - 1], key) == 0) return OK;
+  int rc = mem_grow(e, &c->keys, &c->keys_cap, c->n_keys + 1, sizeof *c->keys, "keys of a cell");
+  if (rc == OK) snprintf(c->keys[c->n_keys++], sizeof *c->keys, "%s", key);
+  return rc;
 }
 
 static int take_scores(tally *y, err *e) {
@@ -144,16 +154,18 @@ static int take_scores(tally *y, err *e) {
     }
     box b = {prompt_span(g, sc->prompt_id, &prompt_hint), seed_span(g->trains, g->n_trains, sc->train_seed),
              seed_span(g->samples, g->n_samples, sc->sample_seed)};
+    int taken = 0;
     for (int64_t p = b.p.from; p < b.p.to; p++)
       for (int64_t t = b.t.from; t < b.t.to; t++)
-        for (int64_t s = b.s.from; s < b.s.to; s++) add_score(y, sc, row, column, place(g, p, t, s));
+        for (int64_t s = b.s.from; s < b.s.to; s++) taken |= add_score(y, sc, row, column, place(g, p, t, s));
+    if (taken && sc->key) TRY(keep_key(e, &y->t->cells[row * y->in->n_metrics + column], sc->key));
   }
   int64_t total = y->in->n_rows * y->in->n_metrics * g->size, averaged = 0;
   for (int64_t i = 0; i < total; i++)
     if (y->count[i] > 1) y->value[i] /= y->count[i], averaged = y->count[i];
   char s[400];
   for (int64_t i = 0; i < y->in->n_metrics; i++) {
-    if (!old[i]) continue;
+    if (!old[i] || (y->in->metrics_shown && !y->in->metrics_shown[i])) continue;
     snprintf(s, sizeof s, "%.200s: %lld scores of other versions than %lld are left out", y->in->metrics[i].id,
              (long long)old[i], (long long)y->in->metrics[i].version);
     TRY(table_remark(e, y->t, s));

@@ -36,6 +36,11 @@ stats_grid tally_grid(const tally *y, int64_t row, int64_t column, unsigned char
 /* Differences to the reference, best marks, contrasts and families; cells must have their means and states. */
 int tally_compare(tally *y, err *e) TD_MUST_CHECK;
 
+/* Scores of sets. */
+int tally_sets(tally *y, err *e) TD_MUST_CHECK;
+
 int table_remark(err *e, table *t, const char *s) TD_MUST_CHECK;
+/* A footnote of a row or cell; equal ones share a letter. */
+int table_note(err *e, table *t, const char *s, int *list, int *n) TD_MUST_CHECK;
 
 #endif

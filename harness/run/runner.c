@@ -164,6 +164,7 @@ static int claim(runner *q, slot *w) {
                        .pack_role = pack == 1          ? NULL
                                     : s == STAGE_SCORE ? "scorer"
                                                        : "adapter",
+                       .alone_role = SET_FIRST,
                        .max_cells = q->solo[s] ? 1 : pack,
                        .max_with_role = s == STAGE_SCORE && !q->solo[s] ? SCORER_PACK : 0,
                        .owner = q->owner,

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "media/dataset.h"
 #include "media/video.h"
 #include "model/words.h"
+#include "run/data_clips.h"
 #include "run/stage_internal.h"
+#include "study/set_cell.h"
 #include "base/mem.h"
 
 void stage_cell_clear(stage_cell *c) {
@@ -92,85 +93,54 @@ out:
 
 /* --- prepare --- */
 
-static int prepare_folder(err *e, stage_cell *c, const stage_env *env, const block_vae *vae, prepared *out) {
+static int prepare_folder(err *e, const data_clips *d, const stage_size *size, const stage_env *env,
+                          const block_vae *vae, prepared *out) {
   int rc = OK;
-  const char *folder = NULL, *background = NULL;
-  int64_t clips, half;
-  stage_size size;
-  dataset d = {0};
+  int64_t half;
   clip frames = {0};
-  dataset_want want = {0};
-  TRY(stage_input(e, c, "clips", &folder));
-  TRY(stage_read_size(e, c->spec, &size));
-  TRY(spec_int(e, c->spec, "data.clips", &clips));
-  TRY(spec_text(e, c->spec, "data.background", &background));
-  TRY(dataset_background_parse(e, background, &want.background));
-  TRY(dataset_open(e, folder, &d));
-  if (!clips || clips > d.n) clips = d.n;
-  want.frames = size.frames;
-  want.height = size.height;
-  want.width = size.width;
-  want.fps = size.fps;
-  *out = (prepared){.clips = clips,
-                    .frames = size.z_frames,
-                    .channels = size.z_channels,
-                    .height = size.z_height,
-                    .width = size.z_width,
+  *out = (prepared){.clips = d->n,
+                    .frames = size->z_frames,
+                    .channels = size->z_channels,
+                    .height = size->z_height,
+                    .width = size->z_width,
                     .n_text = WORDS_ROWS,
                     .text_dim = WORDS_DIM};
   TRY(prepared_allocate(e, out, 1));
   half = (int64_t)out->frames * out->channels * out->height * out->width;
   TRY(words_rows(e, NULL, out->n_text, out->text_dim, out->null_text));
-  for (int64_t i = 0; i < clips; i++) {
+  for (int64_t i = 0; i < d->n; i++) {
     if (env->stop && env->stop(env->user)) FAIL(e, E_INTERRUPTED, "stopped at clip %lld", (long long)i);
-    TRY(dataset_load(e, &d, &want, i, &frames));
+    TRY(data_clips_load(e, d, i, &frames));
     TRY(block_vae_encode(e, vae, &frames, BLOCK_VAE_RGB, out->rgb + i * half));
     TRY(block_vae_encode(e, vae, &frames, BLOCK_VAE_ALPHA, out->alpha + i * half));
-    TRY(words_rows(e, d.items[i].caption, out->n_text, out->text_dim, out->text + i * out->n_text * out->text_dim));
+    TRY(words_rows(e, d->folder.items[i].caption, out->n_text, out->text_dim,
+                   out->text + i * out->n_text * out->text_dim));
     clip_free(&frames);
-    if (env->progress) env->progress(env->user, i + 1, clips, NAN);
+    if (env->progress) env->progress(env->user, i + 1, d->n, NAN);
   }
 out:
   clip_free(&frames);
-  dataset_close(&d);
-  return rc;
-}
-
-static int prepare_procedural(err *e, stage_cell *c, const stage_env *env, const block_vae *vae, prepared *out) {
-  int rc = OK;
-  const char *set = NULL;
-  int64_t clips, seed;
-  stage_size size;
-  world_dist dist;
-  TRY(spec_text(e, c->spec, "data.set", &set));
-  TRY(spec_int(e, c->spec, "data.clips", &clips));
-  TRY(spec_int(e, c->spec, "data.seed", &seed));
-  TRY(stage_read_size(e, c->spec, &size));
-  if (size.frames != WORLD_FRAMES || size.height != WORLD_SIDE || size.width != WORLD_SIDE)
-    FAIL(e, E_CONFIG, "data.kind world makes clips of %d frames, %dx%d; the study asks for %d frames, %dx%d",
-         WORLD_FRAMES, WORLD_SIDE, WORLD_SIDE, size.frames, size.height, size.width);
-  TRY(world_dist_find(e, set, &dist));
-  TRY(prepare_world(e, &dist, (uint64_t)seed, clips, vae, 1, env->threads, out));
-out:
   return rc;
 }
 
 int stage_prepare(err *e, stage_cell *c, const stage_env *env) {
   int rc = OK;
-  const char *kind = NULL, *path = NULL, *scales = NULL;
+  const char *path = NULL, *scales = NULL;
   block_vae *vae = NULL;
   prepared data = {0};
+  data_clips clips = {0};
+  stage_size size;
   TRY(mem_new(e, 1, sizeof *vae, "latent transform", &vae));
   TRY(stage_input(e, c, "vae", &scales));
   TRY(block_vae_load(e, scales, vae));
-  TRY(spec_text(e, c->spec, "data.kind", &kind));
-  if (!strcmp(kind, "folder"))
-    TRY(prepare_folder(e, c, env, vae, &data));
-  else
-    TRY(prepare_procedural(e, c, env, vae, &data));
+  TRY(stage_read_size(e, c->spec, &size));
+  TRY(data_clips_open(e, c, &clips));
+  TRY(clips.world ? prepare_world(e, &clips.dist, clips.seed, clips.n, vae, 1, env->threads, &data)
+                  : prepare_folder(e, &clips, &size, env, vae, &data));
   TRY(stage_output(e, c, env, "latents", "latents", ".safetensors", &path));
   TRY(prepared_save(e, &data, path));
 out:
+  data_clips_close(&clips);
   prepared_free(&data);
   free(vae);
   return rc;
@@ -306,7 +276,9 @@ int stage_run(err *e, stage s, stage_cell *cells, int64_t n, const stage_env *en
     case STAGE_PREPARE: TRY(stage_prepare(e, &cells[i], env)); break;
     case STAGE_PRETRAIN: TRY(stage_pretrain(e, &cells[i], env)); break;
     case STAGE_TRAIN: TRY(stage_train(e, &cells[i], env)); break;
-    case STAGE_SCORE: TRY(stage_score(e, &cells[i], env)); break;
+    case STAGE_SCORE:
+      TRY(stage_has_input(&cells[i], SET_FIRST) ? stage_set(e, &cells[i], env) : stage_score(e, &cells[i], env));
+      break;
     default: FAIL(e, E_ARG, "no such stage");
     }
   }

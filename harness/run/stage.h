@@ -4,6 +4,7 @@
 #define TD_RUN_STAGE_H
 
 #include "base/json.h"
+#include "metrics/metric.h"
 #include "study/card.h"
 #include "study/spec.h"
 
@@ -19,7 +20,8 @@ typedef struct stage_file {
 #define STAGE_OUTPUTS 4
 
 typedef struct stage_measure {
-  char metric[256]; /* canonical text of the request */
+  char metric[METRIC_TEXT + 32]; /* canonical text of the request; of a score of sets also "TEXT#FACT" */
+  int of_set;                    /* 0: of one clip */
   int version;
   double value;
   const char *reason; /* NULL, static, or `own` */
@@ -56,7 +58,7 @@ typedef struct stage_env {
 } stage_env;
 
 /* Runs n cells of one stage that may share work: training and preparing take one at a time; samples of one adapter
- * are batched; scores go clip by clip; scores by a program go to one process of it. */
+ * are batched; scores go clip by clip, or compare sets; scores by a program go to one process of it. */
 int stage_run(err *e, stage s, stage_cell *cells, int64_t n, const stage_env *env) TD_MUST_CHECK;
 
 #endif

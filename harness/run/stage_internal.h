@@ -37,6 +37,8 @@ int stage_train(err *e, stage_cell *c, const stage_env *env) TD_MUST_CHECK;
 int stage_import(err *e, stage_cell *cells, int64_t n, const stage_env *env) TD_MUST_CHECK;
 int stage_sample(err *e, stage_cell *cells, int64_t n, const stage_env *env) TD_MUST_CHECK;
 int stage_score(err *e, stage_cell *c, const stage_env *env) TD_MUST_CHECK;
+/* All clips of one set against those of another, or against the data. */
+int stage_set(err *e, stage_cell *c, const stage_env *env) TD_MUST_CHECK;
 /* Cells of one scorer, answered by one process of it. */
 int stage_scorer(err *e, stage_cell *cells, int64_t n, const stage_env *env) TD_MUST_CHECK;
 /* Does a program answer this score cell? */

@@ -68,15 +68,24 @@ static int check_finite(err *e, const float *z, int64_t n, const char *what) {
   return OK;
 }
 
-/* The released code takes the maximum of the three decoded channels; the mean is steadier on noisy alphas. */
-static int reduce_by_maximum(err *e, const block_vae *vae, const float *alpha, clip *c) {
+/* What the three decoded channels of alpha say beyond their mean, which the clip holds already: how far they lie
+ * apart (spec/metrics.md 3.6, alpha_chroma), and with `maximum` the clip's alpha. The released code takes the
+ * maximum; the mean is steadier on noisy alphas. */
+static int reduce_channels(err *e, const block_vae *vae, const float *alpha, int maximum, clip *c) {
   int rc = OK;
   clip three = {0};
   TRY(clip_new(e, c->frames, c->height, c->width, 0, &three));
   TRY(block_vae_decode(e, vae, alpha, NULL, &three));
-  int64_t n = (int64_t)c->frames * c->height * c->width;
-  for (int64_t i = 0; i < n; i++)
-    c->alpha[i] = fmaxf(three.rgb[3 * i], fmaxf(three.rgb[3 * i + 1], three.rgb[3 * i + 2]));
+  int64_t n = clip_voxels(c);
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const float *p = three.rgb + 3 * i;
+    float hi = fmaxf(p[0], fmaxf(p[1], p[2])), lo = fminf(p[0], fminf(p[1], p[2]));
+    sum += (double)hi - (double)lo;
+    if (maximum) c->alpha[i] = hi;
+  }
+  c->alpha_chroma = sum / (double)n;
+  c->alpha_chroma_known = 1;
 out:
   clip_free(&three);
   return rc;
@@ -94,7 +103,7 @@ static int write_clip(err *e, const batch *b, int64_t i, int has_alpha) {
   c.fps = b->size.fps;
   TRY(block_vae_decode(e, b->vae, rgb, alpha, &c));
   TRY(spec_text(e, b->cell[i]->spec, "output.alpha", &reduce));
-  if (alpha && !strcmp(reduce, "max")) TRY(reduce_by_maximum(e, b->vae, alpha, &c));
+  if (alpha) TRY(reduce_channels(e, b->vae, alpha, !strcmp(reduce, "max"), &c));
   TRY(stage_output(e, b->cell[i], b->env, "clip", "clip", ".mkv", &path));
   TRY(video_write(e, path, &c, NULL));
 out:

@@ -64,6 +64,7 @@ int stage_score(err *e, stage_cell *cell, const stage_env *env) {
   if (!f.sample) FAIL(e, E_CONFIG, "this cell has no clip to score");
   TRY(find_input(e, cell, "partner", &f.partner));
   TRY(find_input(e, cell, "base", &f.base));
+  TRY(find_input(e, cell, "vae", &f.vae));
   TRY(score_files_run(e, &f, list, n, value));
   TRY(keep(e, cell, list, value, n));
 out:

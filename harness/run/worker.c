@@ -23,7 +23,7 @@ typedef struct worker {
   store *s;
   stage stage;
   stage_cell *cells;
-  stage_file (*inputs)[PLAN_INPUTS];
+  stage_file **inputs; /* [n][inputs of the cell] */
   json **specs, **hints;
   int64_t n;
   int64_t stored; /* cells of the pack whose result is in the store */
@@ -101,6 +101,7 @@ static const char *artifact_role(const char *input_role) {
     const char *input, *artifact;
   } map[] = {{"data", "latents"}, {"adapter", "adapter"}, {"weights", "weights"},
              {"sample", "clip"},  {"partner", "clip"},    {"base", "clip"}};
+  if (set_cell_side(input_role)) return "clip";
   for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
     if (!strcmp(map[i].input, input_role)) return map[i].artifact;
   return input_role;
@@ -142,7 +143,7 @@ static int open_cell(worker *w, int64_t i) {
   const char *hints = at >= 0 ? w->t->plan->cell[at].hints : "{}";
   TRY(json_parse(&w->e, "spec", j->spec_json, strlen(j->spec_json), &w->specs[i]));
   TRY(json_parse(&w->e, "hints", hints, strlen(hints), &w->hints[i]));
-  if (j->n_inputs > PLAN_INPUTS) FAIL(&w->e, E_STORE, "cell %.12s has %lld inputs", j->key, (long long)j->n_inputs);
+  TRY(mem_new(&w->e, j->n_inputs, sizeof **w->inputs, "inputs", &w->inputs[i]));
   for (int64_t k = 0; k < j->n_inputs; k++) {
     stage_file *f = &w->inputs[i][k];
     f->role = j->inputs[k].role;
@@ -165,6 +166,7 @@ static void close_cells(worker *w) {
       for (int k = 0; k < w->cells[i].n_outputs; k++) unlink(w->cells[i].outputs[k].path);
       stage_cell_clear(&w->cells[i]);
     }
+    if (w->inputs) free(w->inputs[i]);
     if (w->specs) json_free(w->specs[i]);
     if (w->hints) json_free(w->hints[i]);
   }
@@ -214,7 +216,7 @@ static int finish(worker *w, int64_t i) {
   for (int64_t k = 0; k < c->n_measures; k++)
     m[k] = (store_measure){.metric = c->measures[k].metric,
                            .version = c->measures[k].version,
-                           .scope = "video",
+                           .scope = c->measures[k].of_set ? "set" : "video",
                            .idx = -1,
                            .value = c->measures[k].value,
                            .reason = c->measures[k].reason,

@@ -21,6 +21,9 @@ struct store {
 
 /* The statements that make schema STORE_SCHEMA, NULL at the end. */
 extern const char *const db_schema[];
+/* Scores of sets, a row each. Made in every store that is opened for writing, so that it needs no new schema; a
+ * change of its columns needs a new name. */
+extern const char db_view_set[];
 /* Cells below a failed or blocked one become blocked, whatever their distance. */
 extern const char db_block_sql[];
 /* waiting, ready and blocked follow from the states of a cell's inputs: derives them anew for all cells. */

@@ -46,6 +46,7 @@ int store_reap(store *s, err *e, const char *owner, int64_t now_ms, int64_t *n) 
   return rc != OK ? rc : db_end(s, e, reap(s, e, owner, now_ms, n));
 }
 
+#define ALONE "EXISTS(SELECT 1 FROM cell_input o WHERE o.key=c.key AND o.role=?6)"
 #define READY                                                                                                        \
   " FROM cell c LEFT JOIN cell_input i ON i.key=c.key AND i.role=?4"                                                 \
   " WHERE c.state='ready' AND coalesce(c.lease_until_ms, 0)<=?1 AND (?2 IS NULL OR c.stage=?2)"                      \
@@ -58,6 +59,7 @@ static void bind_ready(stmt *q, const store_want *w, const char *stage_word) {
   stmt_int(q, w->study_id);
   stmt_text(q, w->pack_role);
   stmt_text(q, w->key);
+  stmt_text(q, w->alone_role);
 }
 
 /* Keys of the first ready cell and of those that go with it, in claiming order. */
@@ -66,17 +68,20 @@ static int choose(store *s, err *e, const store_want *w, int64_t max, char (*key
   int row, rc = OK;
   *n = 0;
   TRY(stmt_open(&first, s, e,
-                "SELECT c.stage, i.input_key, i.input_sha256" READY " ORDER BY c.priority, c.key LIMIT 1"));
+                "SELECT c.stage, i.input_key, i.input_sha256, " ALONE READY " ORDER BY c.priority, c.key LIMIT 1"));
   bind_ready(&first, w, w->has_stage ? stage_name(w->stage) : NULL);
   TRY(stmt_row(&first, &row));
   if (!row) goto out;
+  int alone = stmt_i64(&first, 3, 0) != 0;
   TRY(stmt_open(&rest, s, e,
-                "SELECT c.key" READY " AND i.input_key IS ?6 AND i.input_sha256 IS ?7"
-                " ORDER BY c.priority, c.key LIMIT ?8"));
+                "SELECT c.key" READY " AND i.input_key IS ?7 AND i.input_sha256 IS ?8 AND " ALONE "=?9"
+                " ORDER BY c.priority, c.key LIMIT ?10"));
   bind_ready(&rest, w, stmt_str(&first, 0));
   stmt_text(&rest, stmt_str(&first, 1));
   stmt_text(&rest, stmt_str(&first, 2));
   if (w->max_with_role && (stmt_str(&first, 1) || stmt_str(&first, 2))) max = w->max_with_role;
+  if (alone) max = 1;
+  stmt_int(&rest, alone);
   stmt_int(&rest, max);
   while (*n < max) {
     TRY(stmt_row(&rest, &row));

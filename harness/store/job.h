@@ -19,9 +19,10 @@ typedef struct store_want {
   stage stage;
   const char *pack_role; /* NULL: one cell. Else also further ready cells of the stage whose input of this role is the
                             same (cells without the role go together) */
-  int64_t max_cells;     /* size of a pack */
-  int64_t max_with_role; /* the same where the first cell has the role; 0: max_cells */
-  const char *owner;     /* names the worker process uniquely, e.g. HOST:PID:START */
+  const char *alone_role;         /* cells with an input of this role go one by one; NULL: none do */
+  int64_t max_cells;              /* size of a pack */
+  int64_t max_with_role;          /* the same where the first cell has the role; 0: max_cells */
+  const char *owner;              /* names the worker process uniquely, e.g. HOST:PID:START */
   const char *build_id, *host_id; /* rows of store_put_build and store_put_host, or NULL */
   int64_t now_ms, lease_ms;
 } store_want;

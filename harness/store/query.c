@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "store/db.h"
+#include "study/set_cell.h"
 
 /* Every list is {rows, n, pool}: grows one row, which the caller fills from the statement. */
 typedef struct any_list {
@@ -65,6 +66,9 @@ void store_attempts_free(store_attempts *l) {
   drop(l);
 }
 void store_scores_free(store_scores *l) {
+  drop(l);
+}
+void store_sets_free(store_sets *l) {
   drop(l);
 }
 void store_facts_free(store_facts *l) {
@@ -159,11 +163,13 @@ out:
 
 /* --- cells ----------------------------------------------------------------------------------------------------- */
 
-/* Columns 0-17 of every question about cells; c is the cell, x its depth and role. */
+#define OF_SETS(key) " EXISTS(SELECT 1 FROM cell_input i WHERE i.key=" key " AND i.role='" SET_FIRST "')"
+
+/* Columns 0-20 of every question about cells; c is the cell, x its depth and role. */
 #define CELL_COLUMNS                                                                                                 \
   "c.key, c.spec_json, c.lease_owner, c.stage, c.state, c.tries, c.max_tries, c.lease_until_ms, c.done_attempt_id,"  \
   " s.name, sc.variant, sc.prompt_id, sc.axes_json, sc.train_seed, sc.sample_seed, a.fail_class, a.fail_msg,"        \
-  " a.log_path, a.n, EXISTS(SELECT 1 FROM cell_input i WHERE i.key=c.key AND i.role='scorer')"
+  " a.log_path, a.n, EXISTS(SELECT 1 FROM cell_input i WHERE i.key=c.key AND i.role='scorer')," OF_SETS("c.key")
 /* ?1 is the study to prefer, or 0 */
 #define CELL_JOINS                                                                                                   \
   " LEFT JOIN study_cell sc ON sc.key=c.key AND sc.study_id=(SELECT study_id FROM study_cell z WHERE z.key=c.key"    \
@@ -190,9 +196,10 @@ static int fill_cell(stmt *q, err *e, store_pool *p, void *row) {
   r->sample_seed = stmt_i64(q, 14, SEED_NONE);
   r->attempts = stmt_i64(q, 18, 0);
   r->by_scorer = (int)stmt_i64(q, 19, 0);
-  if (sqlite3_column_count(q->p) > 20) {
-    r->depth = (int)stmt_i64(q, 20, 0);
-    TRY(pool_keep(p, e, stmt_str(q, 21), &r->role));
+  r->of_sets = (int)stmt_i64(q, 20, 0);
+  if (sqlite3_column_count(q->p) > 21) {
+    r->depth = (int)stmt_i64(q, 21, 0);
+    TRY(pool_keep(p, e, stmt_str(q, 22), &r->role));
   }
 out:
   return rc;
@@ -401,6 +408,46 @@ out:
   return rc;
 }
 
+static double real_or_nan(stmt *q, int col) {
+  return sqlite3_column_type(q->p, col) == SQLITE_NULL ? NAN : sqlite3_column_double(q->p, col);
+}
+
+static int fill_set(stmt *q, err *e, store_pool *p, void *row) {
+  store_set *r = row;
+  const char **const word[] = {&r->key, &r->variant, &r->metric, &r->against, &r->fail_class, &r->reason};
+  int64_t *const number[] = {&r->version,           &r->n,           &r->n_against, &r->undefined,
+                             &r->undefined_against, &r->permutations};
+  double *const part[] = {&r->value, &r->p, &r->null_mean, &r->null_lo, &r->null_hi};
+  int rc = OK;
+  for (int i = 0; i < 6; i++) TRY(pool_col(p, q, i, word[i]));
+  if (db_state_of(stmt_str(q, 6), &r->state) != OK) FAIL(e, E_STORE, "cell %.12s has an unknown state", r->key);
+  r->train_seed = stmt_i64(q, 7, SEED_NONE);
+  for (int i = 0; i < 6; i++) *number[i] = stmt_i64(q, 8 + i, 0);
+  for (int i = 0; i < 5; i++) *part[i] = real_or_nan(q, 14 + i);
+out:
+  return rc;
+}
+
+int store_set_list(store *s, err *e, int64_t study_id, store_sets *out) {
+  stmt q;
+  int64_t there;
+  int rc = OK;
+  *out = (store_sets){0};
+  TRY(stmt_open(&q, s, e, "SELECT count(*) FROM sqlite_schema WHERE name='v_set'"));
+  rc = stmt_one(&q, 0, &there);
+  stmt_close(&q);
+  if (rc != OK || !there) goto out; /* a store that no build with such scores has written to */
+  TRY(stmt_open(&q, s, e,
+                "SELECT key, variant, metric, against, fail_class, reason, state, train_seed, version, n, n_against,"
+                " undefined, undefined_against, permutations, value, p, null_mean, null_lo, null_hi FROM v_set"
+                " WHERE study=(SELECT name FROM study WHERE study_id=?)"
+                " ORDER BY variant, train_seed, metric, against"));
+  stmt_int(&q, study_id);
+  TRY(collect(&q, e, out, sizeof *out->at, fill_set));
+out:
+  return rc;
+}
+
 /* --- facts ----------------------------------------------------------------------------------------------------- */
 
 static int fill_fact(stmt *q, err *e, store_pool *p, void *row) {
@@ -450,7 +497,7 @@ int store_retried_list(store *s, err *e, int64_t study_id, store_facts *out) {
                "  UNION SELECT i.key FROM again JOIN cell_input i ON i.input_key=again.key)"
                " SELECT c.key, sc.variant, c.tries FROM again JOIN cell c USING(key)"
                " JOIN study_cell sc ON sc.key=c.key AND sc.study_id=?1 WHERE c.stage='score' AND c.state='done'"
-               " ORDER BY sc.variant, c.key",
+               " AND NOT" OF_SETS("c.key") " ORDER BY sc.variant, c.key",
                out);
 }
 

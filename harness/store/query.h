@@ -39,6 +39,7 @@ typedef struct store_cell_row {
   const char *fail_class, *fail_msg, *log_path;
   int64_t attempts;
   int by_scorer; /* a score that an external scorer answers */
+  int of_sets;   /* a score that compares sets of clips */
   int depth;     /* lineage: 0 the cell, 1 its inputs (or dependants)...; role is how it was reached */
   const char *role;
 } store_cell_row;
@@ -113,6 +114,25 @@ typedef struct store_scores {
 } store_scores;
 /* Clip-level measures of a study's done score cells, by (variant, prompt, seeds, metric, version, backdrop). */
 int store_score_list(store *s, err *e, int64_t study_id, store_scores *out) TD_MUST_CHECK;
+/* A score of sets (study/set_cell.h). What is not known is SEED_NONE, 0, NaN or NULL. */
+typedef struct store_set {
+  const char *key, *variant, *metric, *against, *fail_class; /* fail_class: of the last attempt, or NULL */
+  store_state state;
+  int64_t train_seed, version;
+  double value;       /* NaN where undefined or not done */
+  const char *reason; /* of an undefined one */
+  int64_t n, n_against, undefined, undefined_against, permutations;
+  double p, null_mean, null_lo, null_hi;
+} store_set;
+typedef struct store_sets {
+  store_set *at;
+  int64_t n;
+  store_pool *pool;
+} store_sets;
+/* Of a study, done or not, by (variant, train seed, metric, against). */
+int store_set_list(store *s, err *e, int64_t study_id, store_sets *out) TD_MUST_CHECK;
+void store_sets_free(store_sets *l);
+
 /* Measures of one cell at any scope, same struct (variant and axes from any study that has it). */
 int store_measure_list(store *s, err *e, const char *key, store_scores *out) TD_MUST_CHECK;
 void store_scores_free(store_scores *l);

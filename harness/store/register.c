@@ -1,6 +1,7 @@
 #include "store/register.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,10 +223,40 @@ out:
 
 /* --- from a plan ----------------------------------------------------------------------------------------------- */
 
+/* The score of a set cell and what it measures beside it; names of those are kept in `room`. */
+static void set_to_metrics(const study_set *set, char (*room)[METRIC_TEXT + 32], store_metric *m) {
+  const set_metric *x = set->request.metric;
+  const char *plane = metric_plane_name(x->plane);
+  *m++ = (store_metric){.metric = set->id,
+                        .version = x->version,
+                        .direction = metric_direction_name(x->direction),
+                        .unit = x->unit,
+                        .lo = x->lo,
+                        .hi = x->hi,
+                        .plane = plane,
+                        .needs_ref = 1,
+                        .doc = x->help};
+  for (const set_fact *f = set_facts(); f->name; f++, room++) {
+    snprintf(*room, sizeof *room, "%s#%s", set->id, f->name);
+    *m++ = (store_metric){.metric = *room,
+                          .version = x->version,
+                          .direction = "none",
+                          .unit = f->unit,
+                          .lo = f->lo,
+                          .hi = f->hi,
+                          .plane = plane,
+                          .needs_ref = 1,
+                          .doc = f->help};
+  }
+}
+
 static int put_study_metrics(store *s, err *e, const study *st) {
   store_metric *m = NULL;
-  int rc = mem_new(e, st->n_metrics, sizeof *m, "metrics", &m);
-  if (rc != OK) return rc;
+  char(*room)[METRIC_TEXT + 32] = NULL;
+  int64_t n = st->n_metrics;
+  int rc = OK;
+  TRY(mem_new(e, n + (int64_t)st->n_sets * (1 + FACT_COUNT), sizeof *m, "metrics", &m));
+  TRY(mem_new(e, (int64_t)st->n_sets * FACT_COUNT, sizeof *room, "metrics", &room));
   for (int i = 0; i < st->n_metrics; i++) {
     const study_metric *from = &st->metrics[i];
     m[i] = (store_metric){.metric = from->id,
@@ -238,8 +269,12 @@ static int put_study_metrics(store *s, err *e, const study *st) {
                           .needs_ref = from->needs_ref,
                           .doc = from->help};
   }
-  rc = store_metrics(s, e, m, st->n_metrics);
+  for (int i = 0; i < st->n_sets; i++, n += 1 + FACT_COUNT)
+    set_to_metrics(&st->sets[i], room + (int64_t)i * FACT_COUNT, m + n);
+  rc = store_metrics(s, e, m, n);
+out:
   free(m);
+  free(room);
   return rc;
 }
 
@@ -272,16 +307,19 @@ int store_register_plan(store *s, err *e, const study *st, const plan *p, int64_
   store_prompt *prompts = NULL;
   store_cell *cells = NULL;
   store_input *inputs = NULL;
+  int64_t n_inputs = 0;
   int rc = OK;
   TRY(put_study_metrics(s, e, st));
   TRY(mem_new(e, st->n_prompts, sizeof *prompts, "prompts", &prompts));
   TRY(mem_new(e, p->n, sizeof *cells, "cells", &cells));
-  TRY(mem_new(e, p->n * PLAN_INPUTS, sizeof *inputs, "inputs", &inputs));
+  for (int64_t i = 0; i < p->n; i++) n_inputs += p->cell[i].n_inputs;
+  TRY(mem_new(e, n_inputs, sizeof *inputs, "inputs", &inputs));
   for (int i = 0; i < st->n_prompts; i++) {
     const study_prompt *from = &st->prompts[i];
     prompts[i] = (store_prompt){from->id, from->text, from->category[0] ? from->category : NULL};
   }
-  for (int64_t i = 0; i < p->n; i++) plan_to_cell(p, i, &cells[i], &inputs[i * PLAN_INPUTS]);
+  n_inputs = 0;
+  for (int64_t i = 0; i < p->n; n_inputs += p->cell[i++].n_inputs) plan_to_cell(p, i, &cells[i], inputs + n_inputs);
   TRY(store_register(s, e,
                      &(store_study){.name = st->name,
                                     .spec_sha256 = st->sha256,

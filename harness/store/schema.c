@@ -109,6 +109,26 @@ const char *const db_schema[] = {
     NULL,
 };
 
+#define FACT(name) " max(iif(m.metric=w.metric || '#" name "', m.value, NULL)) AS " name ","
+const char db_view_set[] =
+    "CREATE VIEW IF NOT EXISTS v_set AS"
+    "  SELECT s.name AS study, w.variant, w.train_seed, w.metric, w.against, c.state, a.fail_class,"
+    "         max(iif(m.metric=w.metric, m.version, NULL)) AS version,"
+    "         max(iif(m.metric=w.metric, m.value, NULL)) AS value,"
+    "         max(iif(m.metric=w.metric, m.value_kind, NULL)) AS value_kind,"
+    "         max(iif(m.metric=w.metric, m.reason, NULL)) AS reason,"
+    "         max(iif(m.metric=w.metric, m.n, NULL)) AS n," FACT("n_against") FACT("undefined")
+        FACT("undefined_against") FACT("p") FACT("null_mean") FACT("null_sd") FACT("null_lo") FACT("null_hi")
+            FACT("permutations") " c.key"
+                                 "  FROM (SELECT study_id, key, variant, train_seed, json_extract(axes_json, "
+                                 "'$.set') AS metric,"
+                                 "               json_extract(axes_json, '$.against') AS against FROM study_cell) w"
+                                 "  JOIN study s USING(study_id) JOIN cell c ON c.key=w.key"
+                                 "  LEFT JOIN attempt a ON a.key=c.key AND a.n=(SELECT max(n) FROM attempt WHERE "
+                                 "key=c.key)"
+                                 "  LEFT JOIN measure m ON m.attempt_id=c.done_attempt_id AND m.scope='set'"
+                                 "  WHERE w.metric IS NOT NULL GROUP BY s.study_id, c.key";
+
 const char db_block_sql[] =
     "WITH RECURSIVE down(key) AS ("
     "  SELECT i.key FROM cell u JOIN cell_input i ON i.input_key=u.key WHERE u.state IN('failed','blocked')"

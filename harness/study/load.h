@@ -30,7 +30,7 @@ typedef struct loader {
   const study_input *in;
   study *s;
   study_value *base; /* [spec_count()] */
-  int64_t cap_rows, cap_prompts, cap_metrics, cap_scorers, cap_contrasts, cap_points, cap_excluded;
+  int64_t cap_rows, cap_prompts, cap_metrics, cap_scorers, cap_sets, cap_contrasts, cap_points, cap_excluded;
 } loader;
 
 /* A member of the study: of the last file that has it; *doc tells which. "a.b" goes into objects. */
@@ -62,8 +62,13 @@ int load_row_names(loader *l, const char ***out) TD_MUST_CHECK;
 
 /* The external scorer of an entry of "metrics", described and appended; a bad one is a problem. */
 int load_scorer(loader *l, int doc, const json *entry) TD_MUST_CHECK;
+/* Does this entry of "metrics" name a score of sets? */
+int load_is_set(const json *entry);
+/* All of them, once the rows are known. */
+int load_sets(loader *l) TD_MUST_CHECK;
 int load_prompts(loader *l) TD_MUST_CHECK;
 int load_matrix(loader *l) TD_MUST_CHECK;
+int load_paper(loader *l) TD_MUST_CHECK;
 void load_checks(loader *l);
 
 #endif

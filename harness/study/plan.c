@@ -9,7 +9,7 @@
 
 int plan_code_epoch(stage s) {
   static const int epochs[STAGE_COUNT] = {
-      [STAGE_PREPARE] = 1, [STAGE_PRETRAIN] = 1, [STAGE_TRAIN] = 1, [STAGE_SAMPLE] = 1, [STAGE_SCORE] = 1};
+      [STAGE_PREPARE] = 1, [STAGE_PRETRAIN] = 1, [STAGE_TRAIN] = 1, [STAGE_SAMPLE] = 2, [STAGE_SCORE] = 1};
   return epochs[s];
 }
 
@@ -32,10 +32,13 @@ typedef struct draft {
   json *spec;
   const study_row *row;
   const study_scorer *scorer; /* of a score cell that a program answers; NULL otherwise */
+  const study_set *set;       /* of one that compares sets; NULL otherwise */
   const char *variant, *prompt;
   int64_t train_seed, sample_seed;
   int n_inputs;
-  plan_input input[PLAN_INPUTS];
+  plan_input input[PLAN_ROLES];
+  const plan_input *clips; /* [n_clips], clips of sets: borrowed */
+  int n_clips;
 } draft;
 
 typedef struct maker {
@@ -76,6 +79,7 @@ int plan_key(err *e, stage s, const json *spec, const plan_input *input, int n, 
   json *j = json_new(JSON_OBJECT), *inputs = json_new(JSON_OBJECT);
   int rc = j && inputs ? OK : err_set(e, E_NOMEM, "no memory for a key");
   for (int i = 0; rc == OK && i < n; i++) {
+    if (set_cell_side(input[i].role)) continue;
     json *one = json_new(JSON_OBJECT);
     rc = one ? put_text(e, one, input[i].cell >= 0 ? "cell" : "sha256", input[i].hash)
              : err_set(e, E_NOMEM, "no memory for a key");
@@ -167,7 +171,8 @@ static int file_content(maker *m, where at, const char *what, const char *path, 
 static void add_input(draft *d, const char *role, const char *hex, int64_t cell, const char *path) {
   int at = d->n_inputs++;
   for (; at > 0 && strcmp(d->input[at - 1].role, role) > 0; at--) d->input[at] = d->input[at - 1];
-  d->input[at] = (plan_input){.role = role, .cell = cell, .path = path};
+  d->input[at] = (plan_input){.cell = cell, .path = path};
+  snprintf(d->input[at].role, SET_ROLE, "%s", role);
   memcpy(d->input[at].hash, hex, HASH_HEX);
 }
 
@@ -265,9 +270,20 @@ static int make_axes(maker *m, const draft *d, char **out) {
   if (rc == OK && d->prompt) rc = put_text(m->e, j, "prompt", d->prompt);
   if (rc == OK && d->train_seed != SEED_NONE) rc = put_seed(m->e, j, "train_seed", d->train_seed);
   if (rc == OK && d->sample_seed != SEED_NONE) rc = put_seed(m->e, j, "sample_seed", d->sample_seed);
+  if (rc == OK && d->set) rc = put_text(m->e, j, "set", d->set->id);
+  if (rc == OK && d->set) rc = put_text(m->e, j, "against", d->set->against);
   if (rc == OK) rc = canonical(m->e, j, out);
   json_free(j);
   return rc;
+}
+
+/* Roles of clips of sets come after all others. */
+static int copy_inputs(err *e, const draft *d, plan_input **out) {
+  int rc = mem_new(e, (int64_t)d->n_inputs + d->n_clips, sizeof **out, "inputs", out);
+  if (rc != OK) return rc;
+  memcpy(*out, d->input, (size_t)d->n_inputs * sizeof **out);
+  if (d->n_clips) memcpy(*out + d->n_inputs, d->clips, (size_t)d->n_clips * sizeof **out);
+  return OK;
 }
 
 /* Appends the draft, or finds the cell that is the same work; takes the draft's spec. A draft whose files are missing
@@ -279,12 +295,12 @@ static int add_cell(maker *m, draft *d, int64_t *out) {
                  .prompt = d->prompt,
                  .train_seed = d->train_seed,
                  .sample_seed = d->sample_seed,
-                 .n_inputs = d->n_inputs};
+                 .n_inputs = d->n_inputs + d->n_clips};
   int rc = plan_key(m->e, d->stage, d->spec, d->input, d->n_inputs, c.key);
   if (rc == OK) *out = plan_find(p, c.key);
   if (rc == OK && *out < 0) {
-    memcpy(c.input, d->input, sizeof c.input);
-    rc = canonical(m->e, d->spec, &c.spec);
+    rc = copy_inputs(m->e, d, &c.input);
+    if (rc == OK) rc = canonical(m->e, d->spec, &c.spec);
     if (rc == OK) rc = make_hints(m, d, &c.hints);
     if (rc == OK) rc = make_axes(m, d, &c.axes);
     if (rc == OK) rc = mem_grow(m->e, &p->cell, &p->cap, p->n + 1, sizeof c, "cells");
@@ -298,6 +314,7 @@ static int add_cell(maker *m, draft *d, int64_t *out) {
       free(c.spec);
       free(c.hints);
       free(c.axes);
+      free(c.input);
     }
   }
   drop_draft(d);
@@ -433,6 +450,21 @@ static int put_metrics(maker *m, json *spec) {
   return rc;
 }
 
+static int needs(const study *s, unsigned what, int gain) {
+  for (int i = 0; i < s->n_metrics; i++) {
+    const metric_request *r = &s->metrics[i].request;
+    if (s->metrics[i].scorer >= 0) continue;
+    if ((r->metric->needs & what) || (gain && r->gain)) return 1;
+  }
+  return 0;
+}
+
+/* Scores read the VAE only when asked for latents, so that no other study's scores depend on it. */
+static int add_vae(maker *m, draft *d) {
+  int i = spec_find("model.vae");
+  return needs(m->s, METRIC_NEEDS_LATENTS, 0) ? file_setting(m, d, &spec_settings()[i], &d->row->value[i]) : OK;
+}
+
 static int score_cell(maker *m, int64_t point, int64_t partner, int64_t base, int64_t *out) {
   draft d;
   const study_point *q = &m->s->points[point];
@@ -445,7 +477,8 @@ static int score_cell(maker *m, int64_t point, int64_t partner, int64_t base, in
     d.prompt = m->s->prompts[q->prompt].id;
     d.train_seed = q->train_seed;
     d.sample_seed = q->sample_seed;
-    rc = put_metrics(m, d.spec);
+    rc = add_vae(m, &d);
+    if (rc == OK) rc = put_metrics(m, d.spec);
   }
   if (rc == OK) return add_cell(m, &d, out);
   drop_draft(&d);
@@ -605,15 +638,6 @@ static int find_partners(maker *m, int64_t *partner) {
   return OK;
 }
 
-static int needs(const study *s, unsigned what, int gain) {
-  for (int i = 0; i < s->n_metrics; i++) {
-    const metric_request *r = &s->metrics[i].request;
-    if (s->metrics[i].scorer >= 0) continue;
-    if ((r->metric->needs & what) || (gain && r->gain)) return 1;
-  }
-  return 0;
-}
-
 /* Only the clips some metric looks at are inputs, so that e.g. a study of alpha statistics waits for no partner. */
 static int make_scores(maker *m) {
   const study *s = m->s;
@@ -646,6 +670,194 @@ out:
   return rc;
 }
 
+/* --- scores of sets ----------------------------------------------------------------------------------------------
+ */
+
+/* Clips of one side while they are collected. */
+typedef struct clip_list {
+  int64_t *cell;
+  char (*key)[HASH_HEX]; /* sorted */
+  int64_t n, cap;
+} clip_list;
+
+static void drop_list(clip_list *l) {
+  free(l->cell);
+  free(l->key);
+  *l = (clip_list){0};
+}
+
+static int add_clip(err *e, clip_list *l, int64_t cell) {
+  int rc = mem_grow(e, &l->cell, &l->cap, l->n + 1, sizeof *l->cell, "clips of a set");
+  if (rc == OK) l->cell[l->n++] = cell;
+  return rc;
+}
+
+typedef struct keyed {
+  const char *key;
+  int64_t cell;
+} keyed;
+
+static int by_key(const void *a, const void *b) {
+  return strcmp(((const keyed *)a)->key, ((const keyed *)b)->key);
+}
+
+/* Sorted by key, each once: a set has no order. */
+static int sort_clips(const maker *m, clip_list *l) {
+  keyed *order = NULL;
+  int rc = OK;
+  int64_t kept = 0;
+  TRY(mem_new(m->e, l->n, sizeof *order, "clips of a set", &order));
+  TRY(mem_new(m->e, l->n, sizeof *l->key, "clips of a set", &l->key));
+  for (int64_t i = 0; i < l->n; i++) order[i] = (keyed){m->plan->cell[l->cell[i]].key, l->cell[i]};
+  qsort(order, (size_t)l->n, sizeof *order, by_key);
+  for (int64_t i = 0; i < l->n; i++) {
+    if (i && order[i].cell == order[i - 1].cell) continue;
+    memcpy(l->key[kept], order[i].key, HASH_HEX);
+    l->cell[kept++] = order[i].cell;
+  }
+  l->n = kept;
+out:
+  free(order);
+  return rc;
+}
+
+/* The clips of the points `order[0 .. n-1]`, which are those of one row and train seed; or with `plain` the base
+ * model's of the same points. */
+static int clips_of_points(maker *m, const seat *order, int64_t n, const design *plain, clip_list *out) {
+  int rc = OK;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t cell = m->sample[order[i].point];
+    if (plain) TRY(sample_cell(m, &m->s->points[order[i].point], plain, -1, &cell));
+    TRY(add_clip(m->e, out, cell));
+  }
+out:
+  return rc;
+}
+
+/* The clips of a row: those of the train seed, or all when it has none of that seed. */
+static int clips_of_row(maker *m, int row, int64_t train_seed, clip_list *out) {
+  int rc = OK, any = 0;
+  const study *s = m->s;
+  for (int64_t i = 0; i < s->n_points; i++) any |= s->points[i].row == row && s->points[i].train_seed == train_seed;
+  for (int64_t i = 0; i < s->n_points; i++)
+    if (s->points[i].row == row && (!any || s->points[i].train_seed == train_seed))
+      TRY(add_clip(m->e, out, m->sample[i]));
+out:
+  return rc;
+}
+
+/* The settings that say which clips the data are, as the prepare stage of the row reads them. */
+static int put_data(maker *m, draft *d) {
+  int rc = OK;
+  for (int i = 0; i < spec_count(); i++) {
+    const setting *s = &spec_settings()[i];
+    if (strncmp(s->path, "data.", 5) != 0 || s->neutral || !study_reads(d->row, s, STAGE_PREPARE)) continue;
+    TRY(s->kind == SETTING_FILE ? file_setting(m, d, s, &d->row->value[i])
+                                : spec_put(m->e, d->spec, s->path, json_copy(d->row->value[i].v)));
+  }
+out:
+  return rc;
+}
+
+static int put_set(err *e, const study_set *set, json *spec) {
+  const set_metric *x = set->request.metric;
+  int rc = put_text(e, spec, "set.id", set->id);
+  if (rc == OK) rc = put_number(e, spec, "set.version", x->version);
+  if (rc == OK) rc = put_number(e, spec, "set.features", x->extractor->version);
+  return rc;
+}
+
+static void put_side(char side, const clip_list *l, plan_input *to) {
+  for (int64_t i = 0; i < l->n; i++) {
+    to[i] = (plan_input){.cell = l->cell[i]};
+    set_cell_role(side, i, to[i].role);
+    memcpy(to[i].hash, l->key[i], HASH_HEX);
+  }
+}
+
+/* y of a comparison with the data has no clips. A cell that is already there is another entry's. */
+static int set_cell(maker *m, const study_set *set, const study_point *q, const clip_list *x, const clip_list *y) {
+  draft d = {.stage = STAGE_SCORE,
+             .row = &m->s->rows[q->row],
+             .set = set,
+             .variant = m->s->rows[q->row].name,
+             .train_seed = q->train_seed,
+             .sample_seed = SEED_NONE,
+             .n_clips = (int)(x->n + y->n),
+             .spec = json_new(JSON_OBJECT)};
+  char hex[HASH_HEX];
+  plan_input *clips = NULL;
+  int64_t before = m->plan->n, cell;
+  int rc = OK;
+  TRY(mem_new(m->e, x->n + y->n, sizeof *clips, "clips of sets", &clips));
+  put_side('x', x, clips);
+  put_side('y', y, clips + x->n);
+  d.clips = clips;
+  TRY(put_set(m->e, set, d.spec));
+  TRY(set_cell_hash(m->e, x->key, x->n, hex));
+  TRY(put_text(m->e, d.spec, "clips.x", hex));
+  if (set->reference == REFERENCE_DATA) {
+    TRY(put_data(m, &d));
+  } else {
+    TRY(set_cell_hash(m->e, y->key, y->n, hex));
+    TRY(put_text(m->e, d.spec, "clips.y", hex));
+  }
+  TRY(add_cell(m, &d, &cell)); /* takes the spec, whatever comes of it */
+  m->plan->n_sets += m->plan->n > before;
+  if (m->plan->n == before)
+    problem_error(m->p, set->at, "score of sets '%s' against '%s' is the same work as an entry before it", set->id,
+                  set->against);
+out:
+  drop_draft(&d);
+  free(clips);
+  return rc;
+}
+
+/* One row and train seed. Nothing to do where the reference is the set itself. */
+static int compare_group(maker *m, const study_set *set, const seat *group, int64_t n, const design *plain) {
+  clip_list x = {0}, y = {0};
+  const study_point *q = &m->s->points[group[0].point];
+  int rc = OK;
+  TRY(clips_of_points(m, group, n, NULL, &x));
+  if (set->reference == REFERENCE_BASE) TRY(clips_of_points(m, group, n, plain, &y));
+  if (set->reference == REFERENCE_ROW) TRY(clips_of_row(m, set->row, q->train_seed, &y));
+  TRY(sort_clips(m, &x));
+  TRY(sort_clips(m, &y));
+  if (x.n != y.n || memcmp(x.key, y.key, (size_t)x.n * sizeof *x.key) != 0) TRY(set_cell(m, set, q, &x, &y));
+out:
+  drop_list(&x);
+  drop_list(&y);
+  return rc;
+}
+
+static int make_sets(maker *m) {
+  const study *s = m->s;
+  seat *order = NULL;
+  design plain;
+  int rc = OK;
+  if (!s->n_sets) return OK;
+  TRY(design_parse(m->e, "base", &plain));
+  TRY(mem_new(m->e, s->n_points, sizeof *order, "order of points", &order));
+  for (int64_t i = 0; i < s->n_points; i++) order[i] = (seat){s, i};
+  qsort(order, (size_t)s->n_points, sizeof *order, by_group);
+  for (int k = 0; k < s->n_sets; k++) {
+    const study_set *set = &s->sets[k];
+    if (set->reference == REFERENCE_ROW && !s->rows[set->row].in_matrix)
+      problem_error(m->p, set->at, "variant '%s' has no clips in the matrix to compare with", set->against);
+    for (int64_t from = 0, to; from < s->n_points; from = to) {
+      const study_point *q = &s->points[order[from].point], *p;
+      for (to = from + 1; to < s->n_points; to++) {
+        p = &s->points[order[to].point];
+        if (p->row != q->row || p->train_seed != q->train_seed) break;
+      }
+      TRY(compare_group(m, set, order + from, to - from, &plain));
+    }
+  }
+out:
+  free(order);
+  return rc;
+}
+
 static int make_all(maker *m) {
   int64_t n = m->s->n_points;
   int rc = mem_new(m->e, n, sizeof *m->train, "cells", &m->train);
@@ -655,6 +867,7 @@ static int make_all(maker *m) {
   if (rc == OK) rc = make_training(m);
   if (rc == OK) rc = make_samples(m);
   if (rc == OK) rc = make_scores(m);
+  if (rc == OK) rc = make_sets(m);
   if (rc == OK) rc = problems_result(m->p, m->e);
   return rc;
 }
@@ -681,6 +894,7 @@ void plan_free(plan *p) {
     free(p->cell[i].spec);
     free(p->cell[i].hints);
     free(p->cell[i].axes);
+    free(p->cell[i].input);
   }
   if (p->index) free(p->index->slot);
   free(p->index);

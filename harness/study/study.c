@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/words_near.h"
 #include "study/load.h"
 
 static const char *const top_keys[] = {
-    "schema", "study",   "help",    "extends", "args",      "base",      "variants",  "reference_variant",
-    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key"};
+    "schema", "study",   "help",    "extends", "args",      "base",      "variants",   "reference_variant",
+    "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key", "paper"};
 /* In the format, but read by nothing yet: accepting them would promise what does not happen. */
-static const char *const later_keys[] = {"pairing", "gate", "paper"};
+static const char *const later_keys[] = {"pairing", "gate"};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
 int study_name_ok(const char *s) {
@@ -361,20 +362,39 @@ static int find_measure(loader *l, where at, const char *id, study_metric *out) 
   return 0;
 }
 
+/* What metric_parse says, unless a score of sets is the nearest name. */
+static void unknown_metric(loader *l, where at, const char *id, const err *why) {
+  size_t n = strcspn(id, ":");
+  near_word near = near_start(id, n);
+  for (const metric *const *m = metric_list(); *m; m++) near_offer(&near, (*m)->id);
+  const char *metric_best = near.best;
+  for (const set_metric *const *m = set_list(); *m; m++) near_offer(&near, (*m)->id);
+  if (near.best == metric_best)
+    problem_error(l->p, at, "%s", why->text);
+  else
+    problem_error(l->p, at, "unknown metric '%.*s'%s", (int)n, id, near_hint(&near));
+}
+
 /* Canonical text of a metric named anywhere in the study; 0 after recording a problem. */
 static int metric_text(loader *l, where at, const json *j, study_metric *out) {
   err why = {0};
   const json *id = j->type == JSON_OBJECT ? json_get(j, "id") : j;
   if (!id || id->type != JSON_STRING || (j->type == JSON_OBJECT && json_count(j) != 1)) {
     problem_error(l->p, at,
-                  "a metric is its text: \"true_iou_gain\", \"color_fit:r=4\"; a scorer, in \"metrics\" only, is"
-                  " {\"id\": \"...\", \"external\": {\"argv\": [\"...\"]}}");
+                  "a metric is its text: \"true_iou_gain\", \"color_fit:r=4\"; in \"metrics\" only, a scorer is"
+                  " {\"id\": \"...\", \"external\": {\"argv\": [\"...\"]}} and a score of sets"
+                  " {\"set\": \"...\", \"against\": \"...\"}");
     return 0;
   }
   if (strchr(id->str, '/')) return find_measure(l, at, id->str, out);
   *out = (study_metric){.at = at, .scorer = -1};
+  if (load_is_set(id)) {
+    problem_error(l->p, at, "'%s' is a score of sets: it stands in \"metrics\" alone and has no paired differences",
+                  id->str);
+    return 0;
+  }
   if (metric_parse(&why, id->str, &out->request) != OK) {
-    problem_error(l->p, at, "%s", why.text);
+    unknown_metric(l, at, id->str, &why);
     return 0;
   }
   metric_print(&out->request, out->id);
@@ -421,6 +441,7 @@ out:
 static int add_metric(loader *l, where at, const json *j, int primary) {
   study_metric m;
   if (!primary && is_external(j)) return append_measures(l, at);
+  if (!primary && load_is_set(j)) return OK;
   return metric_text(l, at, j, &m) ? append_metric(l, m, primary) : OK;
 }
 
@@ -538,6 +559,23 @@ static int read_names(loader *l) {
   return rc;
 }
 
+static void add_document(text *t, const json *root) {
+  json *copy = json_copy(root);
+  if (!copy) t->failed = 1;
+  for (json **m = copy ? &copy->child : NULL; m && *m;) {
+    json *one = *m;
+    if (strcmp(one->key, "paper") != 0) {
+      m = &one->next;
+      continue;
+    }
+    *m = one->next;
+    one->next = NULL;
+    json_free(one);
+  }
+  if (copy) json_canonical(t, copy);
+  json_free(copy);
+}
+
 /* What the person wrote, without what does not matter: files merged in order, arguments, prompts by content. */
 static int make_text(loader *l) {
   study *s = l->s;
@@ -550,7 +588,7 @@ static int make_text(loader *l) {
   text_add(&t, "],\"files\":[");
   for (int d = 0; d < s->store->n_docs; d++) {
     text_add(&t, d ? "," : "");
-    json_canonical(&t, s->store->doc[d].root);
+    add_document(&t, s->store->doc[d].root);
   }
   text_add(&t, "],\"prompts\":{");
   for (int i = 0; i < s->n_prompts; i++) {
@@ -585,7 +623,9 @@ static int load_all(loader *l) {
   if (rc == OK) rc = read_metrics(l);
   if (rc == OK) rc = read_names(l);
   if (rc == OK) rc = load_matrix(l);
+  if (rc == OK) rc = load_sets(l);
   if (rc == OK) rc = read_contrasts(l);
+  if (rc == OK) rc = load_paper(l);
   check_not_in_key(l);
   if (rc == OK) load_checks(l);
   if (rc == OK) rc = make_text(l);
@@ -642,9 +682,13 @@ void study_free(study *s) {
   free(s->metrics);
   for (int i = 0; i < s->n_scorers; i++) free_scorer(s->scorers[i]);
   free(s->scorers);
+  free(s->sets);
   free(s->contrasts);
   free(s->points);
   free(s->excluded);
+  for (int i = 0; i < s->n_paper_tables; i++) free(s->paper_tables[i]);
+  free(s->paper_tables);
+  free(s->paper_numbers);
   free(s->name);
   free(s->help);
   free(s->text);

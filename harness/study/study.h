@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "metrics/metric.h"
+#include "metrics/set.h"
 #include "study/card.h"
 #include "study/problem.h"
 #include "study/spec.h"
@@ -85,6 +86,23 @@ typedef struct study_metric {
   where at;
 } study_metric;
 
+/* What a score of sets compares a row's clips with. */
+typedef enum study_reference {
+  REFERENCE_DATA, /* "data": the clips the row's data settings name, those it is trained on */
+  REFERENCE_BASE, /* "base": the base model's clips of the same prompts, seeds and sampling settings */
+  REFERENCE_ROW,  /* another row's clips, of the same train seed where it has that */
+} study_reference;
+
+/* An entry of "metrics" that names a score of sets (study/sets.c). */
+typedef struct study_set {
+  set_request request;
+  char id[METRIC_TEXT]; /* canonical text, with the permutations of its null */
+  study_reference reference;
+  int row;             /* REFERENCE_ROW: index, else -1 */
+  const char *against; /* "data", "base" or the row's name */
+  where at;
+} study_set;
+
 /* Declared before anything ran: `row` against `against` on `metric`. Indices. */
 typedef struct study_contrast {
   int metric, row, against;
@@ -102,17 +120,22 @@ typedef struct study_excluded {
 
 typedef struct study {
   char *name, *help;
-  char *text;            /* canonical JSON of the merged study; its hash names the study's version */
-  char sha256[HASH_HEX]; /* of text */
-  int n_rows, n_prompts, n_metrics, n_scorers, n_contrasts, reference; /* reference: index of a row */
+  char *text; /* canonical JSON of the merged study but for `paper`, which changes nothing that is computed;
+                 its hash names the study's version */
+  char sha256[HASH_HEX];                                                       /* of text */
+  int n_rows, n_prompts, n_metrics, n_scorers, n_sets, n_contrasts, reference; /* reference: index of a row */
   int64_t n_points, n_excluded;
   study_row *rows;
   study_prompt *prompts;
   study_metric *metrics;  /* primary ones first, else in the order of the file */
   study_scorer **scorers; /* in the order of the file */
+  study_set *sets;        /* likewise */
   study_contrast *contrasts;
   study_point *points;
   study_excluded *excluded;
+  char **paper_tables; /* table specs, as paths the process can open */
+  int n_paper_tables;
+  char *paper_numbers;       /* file of LaTeX macros, or NULL */
   struct study_store *store; /* what the pointers above point into */
 } study;
 

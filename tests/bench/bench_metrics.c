@@ -1,11 +1,12 @@
 /* bench_metrics: what the metrics cost.
  *
- *   bench_metrics [--rounds N] [--frames N] [--each] [--pair]
+ *   bench_metrics [--rounds N] [--frames N] [--each] [--pair] [--clips]
  *
  * First optical flow of one 480x720 pair against cv2.calcOpticalFlowFarneback (tests/bench/opencv_peer.py, where a
  * python3 with cv2 is there), in turns, each with one thread and CPU time. Then every metric of tiers 0 and 1 on a
  * 480x720 clip with one and two threads, in seconds of wall and CPU time and in units of our pair. --each: every
- * metric alone.
+ * metric alone. Between the two `tandem score` on a folder of eight clips with one and two threads (--clips: that
+ * alone).
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,13 +16,15 @@
 #include <unistd.h>
 
 #include "base/clip.h"
+#include "media/video.h"
 #include "metrics/farneback.h"
 #include "metrics/metric.h"
 
 enum { HEIGHT = 480, WIDTH = 720, ROUNDS_MAX = 32, METRICS_MAX = 256 };
 
 typedef struct bench {
-  int rounds, frames, each, pair;
+  int rounds, frames, each, pair, clips;
+  char home[400]; /* this program's folder */
 } bench;
 
 static double now(clockid_t clock) {
@@ -169,13 +172,69 @@ out:
   return rc;
 }
 
+/* --- many clips ------------------------------------------------------------------------------------------------ */
+
+enum { CLIPS = 8, CLIP_FRAMES = 8, CLIP_HEIGHT = 144, CLIP_WIDTH = 216 };
+
+/* Wall time of `tandem score FOLDER`, the program beside this one's folder. */
+static int score_folder(err *e, const bench *b, const char *folder, int threads, double *wall) {
+  char command[1024];
+  double from = now(CLOCK_MONOTONIC);
+  snprintf(command, sizeof command,
+           "%.400s/../tandem score %.400s --colour decoded --tier 0,1 --csv --threads %d -o %.60s/out.csv -q",
+           b->home, folder, threads, folder);
+  int status = system(command);
+  *wall = now(CLOCK_MONOTONIC) - from;
+  return status ? err_set(e, E_IO, "%s: exit status %d", command, status) : OK;
+}
+
+static void clip_path(const char *folder, int i, char path[128]) {
+  snprintf(path, 128, "%.60s/%d.mkv", folder, i);
+}
+
+static int bench_clips(err *e, const bench *b) {
+  int rc = OK;
+  char folder[] = "/tmp/bench_clips.XXXXXX", path[128];
+  double one[ROUNDS_MAX], two[ROUNDS_MAX], ratio[ROUNDS_MAX];
+  clip c = {0};
+  if (!mkdtemp(folder)) FAIL(e, E_IO, "%s: cannot be made", folder);
+  TRY(clip_new(e, CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, 1, &c));
+  c.fps = 8;
+  paint(&c);
+  for (int i = 0; i < CLIPS; i++) {
+    clip_path(folder, i, path);
+    TRY(video_write(e, path, &c, NULL));
+  }
+  for (int r = 0; r < b->rounds; r++) {
+    TRY(score_folder(e, b, folder, 1, &one[r]));
+    TRY(score_folder(e, b, folder, 2, &two[r]));
+    ratio[r] = one[r] / two[r];
+  }
+  printf("tandem score of %d clips, %d frames of %dx%d: 1 thread %.2f s, 2 threads %.2f s, ratio %.2f\n", CLIPS,
+         CLIP_FRAMES, CLIP_HEIGHT, CLIP_WIDTH, median(one, b->rounds), median(two, b->rounds),
+         median(ratio, b->rounds));
+out:
+  for (int i = 0; i < CLIPS; i++) {
+    clip_path(folder, i, path);
+    unlink(path);
+  }
+  snprintf(path, sizeof path, "%s/out.csv", folder);
+  unlink(path), rmdir(folder);
+  clip_free(&c);
+  return rc;
+}
+
 static int parse(int argc, char **argv, bench *b) {
   *b = (bench){.rounds = 5, .frames = 49};
+  const char *slash = strrchr(argv[0], '/');
+  snprintf(b->home, sizeof b->home, "%.*s", slash ? (int)(slash - argv[0]) : 1, slash ? argv[0] : ".");
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "--each"))
       b->each = 1;
     else if (!strcmp(argv[i], "--pair"))
       b->pair = 1;
+    else if (!strcmp(argv[i], "--clips"))
+      b->clips = 1;
     else if (!strcmp(argv[i], "--rounds") && i + 1 < argc)
       b->rounds = atoi(argv[++i]);
     else if (!strcmp(argv[i], "--frames") && i + 1 < argc)
@@ -193,14 +252,15 @@ int main(int argc, char **argv) {
   clip c = {0};
   double pair = 1;
   if (!parse(argc, argv, &b)) {
-    fprintf(stderr, "usage: bench_metrics [--rounds N] [--frames N] [--each] [--pair]\n");
+    fprintf(stderr, "usage: bench_metrics [--rounds N] [--frames N] [--each] [--pair] [--clips]\n");
     return 2;
   }
   TRY(clip_new(&e, b.frames, HEIGHT, WIDTH, 1, &c));
   c.fps = 8;
   paint(&c);
-  TRY(bench_pair(&e, &b, &c, &pair));
-  if (!b.pair) TRY(bench_clip(&e, &b, &c, pair));
+  if (!b.clips) TRY(bench_pair(&e, &b, &c, &pair));
+  if (!b.pair) TRY(bench_clips(&e, &b));
+  if (!b.pair && !b.clips) TRY(bench_clip(&e, &b, &c, pair));
 out:
   clip_free(&c);
   if (rc != OK) fprintf(stderr, "bench_metrics: %s\n", e.text);

@@ -49,6 +49,17 @@ ok "nothing is written" test ! -e figure.png -a ! -e figure.gif
 run figure smoke --results whole
 ok "a figure wants a file" exits 2
 
+run report smoke --results whole -o page.html
+ok "a report is written" exits 0
+ok "it holds the clips" test "$(grep -c 'src="data:image/webp' page.html)" -ge 3
+ok "and figures with their words" grep -q 'alt="Paired differences.*ours' page.html
+ok "and the table" grep -q '<th scope="col"[^>]*>true_iou_gain' page.html
+ok "and asks nobody for anything" sh -c '! grep -Eq "(src|href)=.(http|//|[a-z]*\.)" page.html'
+run report smoke --results whole -o again.html
+ok "the same store is the same page" cmp -s page.html again.html
+run report smoke --results whole --prompts 0 -o short.html
+ok "a report without clips" test "$(grep -c 'data:image/webp' short.html)" -eq 0
+
 if have_sqlite; then
   run run smoke --results first --jobs 1
   i=0

@@ -58,7 +58,7 @@ for verb in $verbs; do
 done
 
 # The verbs that the project promises.
-for verb in demo run status table show pretrain forward flow check doctor sql version; do
+for verb in demo run status table paper show pretrain forward flow check doctor sql version; do
   ok "the verb $verb is there" grep -qE "^  $verb  " help
 done
 

@@ -1,14 +1,18 @@
 #!/bin/sh
-# fake_scorer.sh MODE [VERSION]: a scorer that breaks the protocol in the way MODE names on clips of sample seed 0 and
-# answers the others: ink 0.25, edge 3 of 7. The modes start-* misbehave before they read anything, describe-* when
+# fake_scorer.sh MODE [version=N] [bad=N] [id=NAME]: a scorer that breaks the protocol in the way MODE names on clips of
+# sample seed 0, or on request N, and answers the others: ink 0.25, edge 3 of 7. The modes start-* misbehave before they read anything, describe-* when
 # asked to describe themselves. TRACE, when MODE is leave, gets the numbers of the processes.
 mode=$1
 version=1
 trace=/dev/null
+bad=none
+name=fake
 for arg; do
   case $arg in
   version=*) version=${arg#*=} ;;
   trace=*) trace=${arg#*=} ;;
+  bad=*) bad=${arg#*=} ;;
+  id=*) name=${arg#*=} ;;
   esac
   last=$arg
 done
@@ -26,7 +30,7 @@ describe() {
   describe-leave) sleep 60 & ;;
   *) set -- "" ;;
   esac
-  printf '{"protocol": 1, "id": "fake", "version": %s, "wants": ["rgba8"%s], "measures": [\n' "$version" \
+  printf '{"protocol": 1, "id": "%s", "version": %s, "wants": ["rgba8"%s], "measures": [\n' "$name" "$version" \
     "$([ "$mode" = base ] && printf ', "base"')"
   printf '{"id": "ink", "direction": "up", "unit": "share", "range": [0, 1], "plane": "rgb", "help": "of \\"ink\\""},\n'
   printf '{"id": "edge", "version": 7, "direction": "down", "range": [null, 5], "plane": "alpha"}%s]}\n' "${1:-}"
@@ -102,7 +106,7 @@ while IFS= read -r line; do
   raw=${head#*'"rgba8": "'}
   raw=${raw%%'"'*}
   case $line in
-  *'"sample_seed": 0,'*) bad ;;
+  *'"sample_seed": 0,'* | *'"id": '"$bad,"*) bad ;;
   *) good ;;
   esac
 done

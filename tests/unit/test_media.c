@@ -132,6 +132,44 @@ static void same_bytes(void **state) {
   clip_free(&c);
 }
 
+static double chroma_of(const char *name, int *known) {
+  err e = {0};
+  clip c;
+  need(video_read(&e, at(name), NULL, &c), &e);
+  double x = c.alpha_chroma;
+  *known = c.alpha_chroma_known;
+  clip_free(&c);
+  return x;
+}
+
+/* What sampling knows of the three channels of alpha goes with the clip, to the last bit; others know nothing. */
+static void chroma_goes_with_the_clip(void **state) {
+  (void)state;
+  err e = {0};
+  int known;
+  static const double value[] = {0, 1, 0.1234567890123456789, 3e-17};
+  clip c = codes(2, 6, 8, 1, 255), bare = codes(2, 6, 8, 0, 255);
+  need(video_write(&e, at("c.mkv"), &c, NULL), &e);
+  chroma_of("c.mkv", &known);
+  assert_false(known);
+  c.alpha_chroma_known = bare.alpha_chroma_known = 1;
+  for (int i = 0; i < 4; i++) {
+    c.alpha_chroma = value[i];
+    need(video_write(&e, at("c.mkv"), &c, &(video_write_options){.bits = i % 2 ? 16 : 8}), &e);
+    assert_true(chroma_of("c.mkv", &known) == value[i]);
+    assert_true(known);
+  }
+  c.alpha_chroma = 1.5; /* no such spread: not believed */
+  need(video_write(&e, at("c.mkv"), &c, NULL), &e);
+  chroma_of("c.mkv", &known);
+  assert_false(known);
+  need(video_write(&e, at("c.mkv"), &bare, NULL), &e);
+  chroma_of("c.mkv", &known);
+  assert_false(known);
+  clip_free(&c);
+  clip_free(&bare);
+}
+
 static void tags(void **state) {
   (void)state;
   err e = {0};
@@ -296,25 +334,31 @@ static void yuv_alpha(void **state) {
   clip_free(&c);
 }
 
-static void pairs(void **state) {
+static void mattes(void **state) {
   (void)state;
   err e = {0};
-  clip c = codes(1, 4, 4, 0, 255), back;
-  need(video_write(&e, at("fgr.mkv"), &c, NULL), &e);
+  clip c = codes(1, 4, 4, 0, 255);
+  float *back;
   unsigned char gray[16];
   for (int i = 0; i < 16; i++) gray[i] = (unsigned char)(16 * i);
   write_y4m("pha.y4m", "W4 H4 F8:1 Cmono XCOLORRANGE=LIMITED", gray, sizeof gray);
-  need(video_read_pair(&e, at("fgr.mkv"), at("pha.y4m"), NULL, &back), &e);
-  assert_int_equal(back.colour, CLIP_STRAIGHT);
-  assert_memory_equal(back.rgb, c.rgb, 48 * sizeof(float));
-  for (int i = 0; i < 16; i++) near((double)back.alpha[i], fmin(1, fmax(0, (gray[i] - 16) / 219.0)), 1e-6);
-  clip_free(&back);
+  need(video_read_matte(&e, at("pha.y4m"), &c, &back), &e);
+  for (int i = 0; i < 16; i++) near((double)back[i], fmin(1, fmax(0, (gray[i] - 16) / 219.0)), 1e-6);
+  free(back);
+  clip with_alpha = codes(1, 4, 4, 1, 255);
+  need(video_write(&e, at("rgba.mkv"), &with_alpha, NULL), &e);
+  need(video_read_matte(&e, at("rgba.mkv"), &c, &back), &e);
+  assert_memory_equal(back, with_alpha.alpha, 16 * sizeof(float));
+  free(back);
   clip wide = codes(1, 4, 6, 0, 255), longer = codes(2, 4, 4, 0, 255);
   need(video_write(&e, at("wide.mkv"), &wide, NULL), &e);
   need(video_write(&e, at("longer.mkv"), &longer, NULL), &e);
-  refuse(video_read_pair(&e, at("fgr.mkv"), at("wide.mkv"), NULL, &back), E_FORMAT, &e, "wide.mkv is 6x4");
-  refuse(video_read_pair(&e, at("fgr.mkv"), at("longer.mkv"), NULL, &back), E_FORMAT, &e, "more frames");
-  refuse(video_read_pair(&e, at("longer.mkv"), at("fgr.mkv"), NULL, &back), E_FORMAT, &e, "has 1 frames");
+  refuse(video_read_matte(&e, at("wide.mkv"), &c, &back), E_SHAPE, &e, "wide.mkv is 6x4");
+  refuse(video_read_matte(&e, at("longer.mkv"), &c, &back), E_SHAPE, &e, "more frames");
+  refuse(video_read_matte(&e, at("pha.y4m"), &longer, &back), E_SHAPE, &e, "fewer frames");
+  refuse(video_read_matte(&e, at("none.mkv"), &c, &back), E_IO, &e, "none.mkv");
+  assert_null(back);
+  clip_free(&with_alpha);
   clip_free(&wide);
   clip_free(&longer);
   clip_free(&c);
@@ -535,11 +579,14 @@ static void plates(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(lossless),  cmocka_unit_test(same_bytes),   cmocka_unit_test(tags),
-      cmocka_unit_test(rounding),  cmocka_unit_test(yuv_matrices), cmocka_unit_test(chroma_siting),
-      cmocka_unit_test(yuv_alpha), cmocka_unit_test(pairs),        cmocka_unit_test(truncated),
-      cmocka_unit_test(mutated),   cmocka_unit_test(not_videos),   cmocka_unit_test(premultiplied),
-      cmocka_unit_test(plates),    cmocka_unit_test(alpha_codecs), cmocka_unit_test(sequences),
+      cmocka_unit_test(lossless),      cmocka_unit_test(same_bytes),
+      cmocka_unit_test(tags),          cmocka_unit_test(chroma_goes_with_the_clip),
+      cmocka_unit_test(rounding),      cmocka_unit_test(yuv_matrices),
+      cmocka_unit_test(chroma_siting), cmocka_unit_test(yuv_alpha),
+      cmocka_unit_test(mattes),        cmocka_unit_test(truncated),
+      cmocka_unit_test(mutated),       cmocka_unit_test(not_videos),
+      cmocka_unit_test(premultiplied), cmocka_unit_test(plates),
+      cmocka_unit_test(alpha_codecs),  cmocka_unit_test(sequences),
       cmocka_unit_test(webp),
   };
   return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -426,6 +426,20 @@ static void reasons_are_exact(void **state) {
   free(alpha), clip_free(&c), clip_free(&small);
 }
 
+static void chroma_is_what_the_clip_knows(void **state) {
+  (void)state;
+  clip c = moving_disc(2, 17, 9, 3);
+  expect_reason("alpha_chroma", &(metric_input){.clip = &c}, METRIC_NO_CHANNELS);
+  c.alpha_chroma = 0.0625, c.alpha_chroma_known = 1;
+  expect("alpha_chroma", &(metric_input){.clip = &c}, 0.0625);
+  c.alpha_chroma = 0;
+  expect("alpha_chroma", &(metric_input){.clip = &c}, 0);
+  free(c.alpha);
+  c.alpha = NULL;
+  expect_reason("alpha_chroma", &(metric_input){.clip = &c}, METRIC_NO_ALPHA);
+  clip_free(&c);
+}
+
 /* --- a metric that a later file might add -------------------------------------------------------------------------
  */
 
@@ -582,13 +596,13 @@ static void planted_defects(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(registry_is_sound),     cmocka_unit_test(names_parse),
-      cmocka_unit_test(truth_closed_forms),    cmocka_unit_test(rgb_and_alpha_closed_forms),
-      cmocka_unit_test(flow_closed_forms),     cmocka_unit_test(gains_subtract),
-      cmocka_unit_test(null_pairing),          cmocka_unit_test(odd_clips),
-      cmocka_unit_test(reasons_are_exact),     cmocka_unit_test(picture_forms),
-      cmocka_unit_test(calls_are_independent), cmocka_unit_test(invariances),
-      cmocka_unit_test(planted_defects),
+      cmocka_unit_test(registry_is_sound),  cmocka_unit_test(names_parse),
+      cmocka_unit_test(truth_closed_forms), cmocka_unit_test(rgb_and_alpha_closed_forms),
+      cmocka_unit_test(flow_closed_forms),  cmocka_unit_test(gains_subtract),
+      cmocka_unit_test(null_pairing),       cmocka_unit_test(odd_clips),
+      cmocka_unit_test(reasons_are_exact),  cmocka_unit_test(chroma_is_what_the_clip_knows),
+      cmocka_unit_test(picture_forms),      cmocka_unit_test(calls_are_independent),
+      cmocka_unit_test(invariances),        cmocka_unit_test(planted_defects),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

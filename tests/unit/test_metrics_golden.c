@@ -475,13 +475,36 @@ static void compare_orderings(const scores *s, int file) {
   }
 }
 
+/* Every frame alone has the score that it adds to the clip's. */
+static void compare_frames(const json *v, const clip *p) {
+  int64_t n = (int64_t)p->height * p->width;
+  int varied = 0;
+  const json *want = json_get(v, "edge_corr_frames")->child;
+  for (int t = 0; t < p->frames; t++, want = want->next) {
+    err e = {0};
+    clip one = *p;
+    metric_request r;
+    metric_value got;
+    one.frames = 1, one.rgb += 3 * t * n, one.alpha += t * n;
+    assert_int_equal(metric_parse(&e, "edge_corr", &r), OK);
+    assert_int_equal(metric_score(&e, &r, 1, &(metric_input){.clip = &one}, &got), OK);
+    assert_int_equal(want->type == JSON_NULL, got.reason != NULL);
+    if (want->type != JSON_NUMBER) continue;
+    if (fabs(got.value - want->num) > 1e-5 * fabs(want->num))
+      fail_msg("%s: frame %d: %.9g, %.9g", v->key, t, got.value, want->num);
+    varied |= want->num != 0;
+  }
+  assert_null(want);
+  assert_true(varied || !strcmp(v->key, "opaque") || !strcmp(v->key, "half"));
+}
+
 static void compare_clip(const st_file *st, const json *all, const json *c, scores *out, double *worst) {
   char key[96];
   snprintf(key, sizeof key, "%s.rgba", c->key);
   source s = source_of(st_find(st, key));
   double *a = take(s.frames * s.n, sizeof *a);
   clip p;
-  int k = 0;
+  int k = 0, frames_seen = 0;
   on_black(&s, &p);
   for (const json *v = json_get(c, "variants")->child; v; v = v->next, k++) {
     metric_value got[IDS];
@@ -491,11 +514,13 @@ static void compare_clip(const st_file *st, const json *all, const json *c, scor
     score_all(&p, got);
     compare_variant(v, got, worst);
     compare_insides(c, v, &p, worst);
+    if (json_get(v, "edge_corr_frames")) compare_frames(v, &p), frames_seen++;
     if (!strcmp(v->key, "aligned")) compare_picture(c, &p);
     for (int i = 0; i < IDS; i++) out->value[out->clips][k][i] = got[i].reason ? NAN : got[i].value;
     out->variant[k] = v->key;
   }
   assert_int_equal(k, VARIANTS);
+  assert_int_equal(frames_seen, VARIANTS);
   out->clips++;
   clip_free(&p), free(a), free(s.rgba);
 }

@@ -12,7 +12,9 @@
 
 #include "base/clip.h"
 #include "base/rng.h"
+#include "metrics/flow.h"
 #include "metrics/metric.h"
+#include "metrics/session.h"
 
 static clip blank(int frames, int h, int w, clip_colour colour) {
   err e = {0};
@@ -90,6 +92,51 @@ static void lag_counts_frames(void **state) {
          wrong = score("fd_band_rel", &late_alpha).value;
   assert_true(wrong > 2 * right && wrong > 2 * delayed); /* a delay of both is none */
   clip_free(&c), clip_free(&late_alpha), clip_free(&both);
+}
+
+/* Against the definition: warped by hand along the flows of the session. */
+static void middle_frames_are_interpolated(void **state) {
+  (void)state;
+  err e = {0};
+  clip c = swinging(5, 0, 0);
+  metric_session s;
+  metric_request r;
+  metric_view v;
+  const char *why;
+  const float *f, *b;
+  fb_params fb = fb_defaults();
+  double sum = 0;
+  const int64_t n = 64 * 72;
+  assert_int_equal(metric_parse(&e, "midframe_residual", &r), OK);
+  assert_int_equal(session_open(&e, &s, &(metric_input){.clip = &c}), OK);
+  assert_int_equal(session_view(&e, &s, &r, SIDE_OWN, &v, &why), OK);
+  assert_int_equal(flow_of(&e, &v, FLOW_LUMA8, FLOW_FORWARD, &fb, &f), OK);
+  assert_int_equal(flow_of(&e, &v, FLOW_LUMA8, FLOW_BACKWARD, &fb, &b), OK);
+  for (int64_t i = n; i < 4 * n; i++) {
+    double mean = 0, x = (double)(i % 72), y = (double)(i / 72 % 64);
+    for (int side = 0; side < 2; side++) { /* frame t to t - 1: backward flow of pair t - 1; to t + 1: forward of t */
+      const float *g = side ? f + 2 * i : b + 2 * (i - n), *image = c.rgb + 3 * (i / n + (side ? 1 : -1)) * n;
+      double px = x + (double)g[0], py = y + (double)g[1], fx = px - floor(px), fy = py - floor(py);
+      for (int k = 0; k < 4; k++) {
+        int64_t qx = (int64_t)fmax(0, fmin(71, floor(px) + k % 2)),
+                qy = (int64_t)fmax(0, fmin(63, floor(py) + k / 2));
+        double code = floor((double)image[3 * (qy * 72 + qx)] * 255 + 0.5) / 255;
+        mean += (k % 2 ? fx : 1 - fx) * (k / 2 ? fy : 1 - fy) * code / 2;
+      }
+    }
+    sum += fabs(floor((double)c.rgb[3 * i] * 255 + 0.5) / 255 - mean) / (3 * (double)n);
+  }
+  assert_true(sum > 1e-3);
+  expect("midframe_residual", &c, sum);
+  session_close(&s);
+  double smooth = sum;
+  for (int64_t i = 2 * n; i < 3 * n; i++) grey(&c, i, 0.9 * (double)c.rgb[3 * i]); /* one dark frame */
+  assert_true(score("midframe_residual", &c).value > 1.5 * smooth);
+  for (int64_t i = n; i < 5 * n; i++) grey(&c, i, (double)c.rgb[3 * (i % n)]);
+  assert_true(score("midframe_residual", &c).value < 0.1 * smooth); /* still */
+  c.frames = 2;
+  expect_reason("midframe_residual", &c, METRIC_TOO_FEW_FRAMES);
+  clip_free(&c);
 }
 
 static void short_clips_have_no_lag(void **state) {
@@ -388,19 +435,13 @@ static void mirrored_clips_score_the_same(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(lag_counts_frames),
-      cmocka_unit_test(short_clips_have_no_lag),
-      cmocka_unit_test(components_and_holes),
-      cmocka_unit_test(histogram_and_colour),
-      cmocka_unit_test(flicker_closed_forms),
-      cmocka_unit_test(sixteen_bits_round_to_codes),
-      cmocka_unit_test(still_pictures_do_not_move),
-      cmocka_unit_test(rate_decides_what_moves),
-      cmocka_unit_test(chamfer_counts_columns),
-      cmocka_unit_test(edges_fall_with_shift),
-      cmocka_unit_test(one_frame_has_no_pairs),
-      cmocka_unit_test(pictures_without_alpha),
-      cmocka_unit_test(mirrored_clips_score_the_same),
+      cmocka_unit_test(lag_counts_frames),           cmocka_unit_test(middle_frames_are_interpolated),
+      cmocka_unit_test(short_clips_have_no_lag),     cmocka_unit_test(components_and_holes),
+      cmocka_unit_test(histogram_and_colour),        cmocka_unit_test(flicker_closed_forms),
+      cmocka_unit_test(sixteen_bits_round_to_codes), cmocka_unit_test(still_pictures_do_not_move),
+      cmocka_unit_test(rate_decides_what_moves),     cmocka_unit_test(chamfer_counts_columns),
+      cmocka_unit_test(edges_fall_with_shift),       cmocka_unit_test(one_frame_has_no_pairs),
+      cmocka_unit_test(pictures_without_alpha),      cmocka_unit_test(mirrored_clips_score_the_same),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

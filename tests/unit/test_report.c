@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "media/video.h"
 #include "report/contact.h"
+#include "report/escape.h"
 #include "report/render.h"
 #include "report/study_table.h"
 #include "report/table.h"
@@ -48,6 +49,7 @@ typedef struct data {
   table_excluded excluded[CLIPS];
   store_fact retried[2], builds[1];
   table_wish contrast[2];
+  store_set set[8];
 } data;
 
 /* Between -5 and 5, fixed and without a pattern that pairs could share. */
@@ -84,7 +86,7 @@ static void make_data(data *d) {
     for (int p = 0; p < PROMPTS; p++)
       for (int s = 0; s < SAMPLES; s++) {
         if (r == 4) {
-          d->excluded[d->in.n_excluded++] = (table_excluded){r, "does not fit"};
+          d->excluded[d->in.n_excluded++] = (table_excluded){r, "does not fit", prompt_id[p], 0, s};
           continue;
         }
         d->point[d->in.n_points++] = (table_point){r, prompt_id[p], r == 3 ? SEED_NONE : 0, s};
@@ -119,6 +121,59 @@ static void make_data(data *d) {
   d->in.stats.bootstrap.replicates = 1000;
 }
 
+static const table_set_wish set_wishes[] = {{"hof_energy:alpha=0", "base", "1", 1, METRIC_DOWN},
+                                            {"swd:permutations=19", "data", "1e-3", 2, METRIC_DOWN},
+                                            {"rand_mmd", ODD, NULL, 1, METRIC_NONE}};
+
+/* A done score of sets; value NaN: undefined for want of clips. */
+static store_set set_of(const char *row, int64_t seed, int wish, double value, const double null[3]) {
+  store_set s = {.key = "k",
+                 .variant = row,
+                 .metric = set_wishes[wish].id,
+                 .against = set_wishes[wish].against,
+                 .state = CELL_DONE,
+                 .train_seed = seed,
+                 .version = set_wishes[wish].version,
+                 .value = value,
+                 .n = 16,
+                 .n_against = 256,
+                 .p = NAN,
+                 .null_mean = NAN,
+                 .null_lo = NAN,
+                 .null_hi = NAN};
+  if (isnan(value)) s.reason = "too_few_clips", s.n = 1, s.undefined = 15;
+  if (null) s.null_mean = null[0], s.null_lo = null[1], s.null_hi = null[2], s.permutations = 499, s.p = .25;
+  return s;
+}
+
+/* Every state of a line, and a variant and a score that the table does not have. */
+static void add_sets(data *d) {
+  static const double null[3] = {.0123, -.0456, .0789}, wide[3] = {12, 10, 15};
+  store_set *s = d->set;
+  *s++ = set_of("ours", 0, 0, .05, null);
+  *s++ = set_of("ours", 1, 0, .0790001, null);
+  *s++ = set_of("batch", 0, 0, -.3, null);
+  *s = set_of("no-rgb-to-alpha", 0, 0, NAN, NULL);
+  (s++)->state = CELL_DONE;
+  *s = set_of("unlucky", 0, 0, NAN, NULL);
+  s->state = CELL_FAILED, s->reason = NULL, (s++)->fail_class = "oom_host";
+  *s++ = set_of(ODD, SEED_NONE, 1, 99.5, wide);
+  *s = set_of("batch", 0, 1, 12, wide);
+  (s++)->version = 1;
+  *s++ = set_of("gone", 0, 1, 1, wide);
+  d->in.sets = d->set, d->in.n_sets = s - d->set;
+  d->in.set_wishes = set_wishes, d->in.n_set_wishes = 3;
+}
+
+static table *build_with_sets(void) {
+  static data d;
+  table *t = NULL;
+  make_data(&d);
+  add_sets(&d);
+  GOOD(table_build(&err0, &d.in, &t));
+  return t;
+}
+
 static table *build(void) {
   static data d;
   table *t = NULL;
@@ -131,9 +186,9 @@ static const table_cell *cell(const table *t, int row, int column) {
   return &t->cells[row * METRICS + column];
 }
 
-static text render(const table *t, table_format f, int width, int colour) {
+static text render(table *t, table_format f, int width, int colour) {
   text out = {0};
-  GOOD(table_render(&err0, t, f, &(table_style){width, colour}, &out));
+  GOOD(table_render(&err0, &t, 1, f, &(table_style){.width = width, .colour = colour}, &out));
   return out;
 }
 
@@ -210,6 +265,9 @@ static void test_best(void **state) {
   for (int r = 1; r < ROWS; r++) assert_int_equal(cell(t, r, 0)->best, 0);
   for (int r = 0; r < ROWS; r++) assert_int_equal(cell(t, r, 1)->best, 0); /* two rows at exactly 0: a tie */
   for (int r = 0; r < ROWS; r++) assert_int_equal(cell(t, r, 2)->best, 0); /* no direction, no best */
+  /* the runner-up of a best, where it is ahead of the third in turn */
+  for (int r = 0; r < ROWS; r++) assert_int_equal(cell(t, r, 0)->second, r == 5);
+  for (int r = 0; r < ROWS; r++) assert_int_equal(cell(t, r, 1)->second, 0);
   table_free(t);
   /* an incomplete row can never be the best */
   static data d;
@@ -389,6 +447,159 @@ static void test_terminal(void **state) {
   table_free(t);
 }
 
+/* Braces and environments are balanced outside escapes; no character of markup stands bare in a name. */
+static void check_latex(const char *s) {
+  int depth = 0, ends = 0;
+  for (; *s; s++) {
+    if (*s == '\\' && s[1]) {
+      ends += strncmp(s, "\\begin{", 7) == 0;
+      ends -= strncmp(s, "\\end{", 5) == 0;
+      s++;
+      continue;
+    }
+    depth += *s == '{';
+    depth -= *s == '}';
+    assert_true(depth >= 0 && ends >= 0);
+    if (*s == '%') s += strcspn(s, "\n") - 1; /* a comment */
+  }
+  assert_int_equal(depth, 0);
+  assert_int_equal(ends, 0);
+}
+
+static void test_latex(void **state) {
+  (void)state;
+  table *t = build();
+  text out = {0};
+  GOOD(table_render(&err0, &t, 1, TABLE_LATEX, &(table_style){.standalone = 1, .label = "tab:demo"}, &out));
+  golden("table.tex", &out);
+  check_latex(out.p);
+  assert_null(strstr(out.p, "resizebox"));
+  assert_non_null(strstr(out.p, " & {\\textbf{0.169}} & reference"));                       /* best */
+  assert_non_null(strstr(out.p, "unlucky & 1$\\times$8$\\times$2 & {\\underline{0.132}}")); /* second */
+  assert_non_null(strstr(out.p, "base & 1$\\times$8$\\times$2 & {n/a\\rlap{\\textsuperscript{c}}} &  & 0 & "));
+  assert_non_null(strstr(out.p, "{NaN\\rlap{\\textsuperscript{d}}}"));
+  assert_non_null(strstr(out.p, "{---}"));
+  text_free(&out);
+  t->differences = 0;
+  GOOD(table_render(&err0, &t, 1, TABLE_LATEX, &(table_style){.caption = "100 % \\sure_"}, &out));
+  check_latex(out.p);
+  assert_null(strstr(out.p, "{mean} & $-$ ours"));
+  assert_null(strstr(out.p, "documentclass"));
+  assert_non_null(strstr(out.p, "\\caption{100 \\% \\textbackslash{}sure\\_}"));
+  text_free(&out);
+  table_free(t);
+}
+
+static int occurrences(const char *s, const char *part) {
+  int n = 0;
+  for (; (s = strstr(s, part)) != NULL; s += strlen(part)) n++;
+  return n;
+}
+
+static void test_html(void **state) {
+  (void)state;
+  table *t = build();
+  text out = {0};
+  GOOD(table_render(&err0, &t, 1, TABLE_HTML, &(table_style){.standalone = 1, .caption = "a <b>"}, &out));
+  golden("table.html", &out);
+  assert_null(strstr(out.p, "<b>"));
+  assert_non_null(strstr(out.p, "<figcaption>a &lt;b&gt;</figcaption>"));
+  assert_non_null(strstr(out.p, "odd |name|, &quot;q&quot; &lt;b&gt;"));
+  assert_non_null(strstr(out.p, "<td data-v=\"0\">0"));
+  assert_non_null(strstr(out.p, "<td>NaN<sup title=\"not finite on 2 of 16 clips\">d</sup>"));
+  static const char *const tag[] = {"table", "thead", "tbody", "tr", "td", "th", "sup", "strong", "u", "span", "li"};
+  for (size_t i = 0; i < sizeof tag / sizeof tag[0]; i++) {
+    char open[16], with[16], shut[16];
+    snprintf(open, sizeof open, "<%s>", tag[i]);
+    snprintf(with, sizeof with, "<%s ", tag[i]);
+    snprintf(shut, sizeof shut, "</%s>", tag[i]);
+    assert_true(occurrences(out.p, shut) > 0);
+    assert_int_equal(occurrences(out.p, open) + occurrences(out.p, with), occurrences(out.p, shut));
+  }
+  text_free(&out);
+  GOOD(table_render(&err0, &t, 1, TABLE_HTML, &(table_style){.label = "tab"}, &out));
+  assert_null(strstr(out.p, "<!DOCTYPE"));
+  assert_non_null(strstr(out.p, "<figure class=\"tandem-table\" id=\"tab\">"));
+  text_free(&out);
+  table_free(t);
+}
+
+static void test_escapes(void **state) {
+  (void)state;
+  static const struct {
+    const char *in, *latex, *html;
+  } c[] = {
+      {"a_b%c&d#e$f", "a\\_b\\%c\\&d\\#e\\$f", "a_b%c&amp;d#e$f"},
+      {"{}~^\\", "\\{\\}\\textasciitilde{}\\textasciicircum{}\\textbackslash{}", "{}~^\\"},
+      {"<\">'`|", "\\textless{}''\\textgreater{}'\\textasciigrave{}\\textbar{}", "&lt;&quot;&gt;&#39;`|"},
+      {"*[x]--y", "{*}{[}x{]}-{}-y", "*[x]--y"},
+      {"\xe2\x86\x91\xe2\x86\x93\xe2\x88\x92\xce\xb1", "$\\uparrow$$\\downarrow$$-$$\\alpha$",
+       "\xe2\x86\x91\xe2\x86\x93\xe2\x88\x92\xce\xb1"},
+      {"\xc3\xa9\xe7\x94\xbb\xf0\x9f\x98\x80", "\xc3\xa9U+753BU+1F600", "\xc3\xa9\xe7\x94\xbb\xf0\x9f\x98\x80"},
+      {"a\nb\x7f\xff", "a b ?", "a b \xef\xbf\xbd"},
+  };
+  for (size_t i = 0; i < sizeof c / sizeof c[0]; i++) {
+    text latex = {0}, html = {0};
+    text_add_latex(&latex, c[i].in);
+    text_add_html(&html, c[i].in);
+    assert_string_equal(latex.p, c[i].latex);
+    assert_string_equal(html.p, c[i].html);
+    text_free(&latex);
+    text_free(&html);
+  }
+}
+
+static void test_sets(void **state) {
+  (void)state;
+  table *t = build_with_sets(), *plain = build();
+  assert_int_equal(t->n_set_heads, 3);
+  /* ours twice, batch, no-rgb-to-alpha, unlucky; the odd one and batch; the last never ran, so every row but the
+   * reference waits */
+  assert_int_equal(t->n_sets, 5 + 2 + 5);
+  const table_set *s = t->sets;
+  static const int row[] = {0, 0, 1, 2, 5};
+  static const table_null null[] = {NULL_WITHIN, NULL_ABOVE, NULL_NONE, NULL_BELOW, NULL_NONE};
+  for (int i = 0; i < 5; i++) {
+    assert_int_equal(s[i].row, row[i]);
+    assert_int_equal(s[i].null, null[i]);
+  }
+  assert_int_equal(s[1].train_seed, 1);
+  assert_int_equal(s[2].state, TABLE_UNDEFINED);
+  assert_int_equal(s[4].state, TABLE_MISSING);
+  assert_string_equal(s[4].why, "oom_host");
+  assert_string_equal(s[5].why, "of another version");
+  assert_int_equal(s[6].null, NULL_ABOVE);
+  assert_string_equal(s[7].why, "not run");
+  assert_int_equal(t->set_heads[0].decimals, 3);
+  /* and nothing else of the table moves */
+  for (int64_t i = 0; i < t->n_rows * t->n_columns; i++) {
+    assert_int_equal(t->cells[i].state, plain->cells[i].state);
+    if (t->cells[i].state == TABLE_VALUE) assert_true(t->cells[i].mean == plain->cells[i].mean);
+  }
+  table_free(t);
+  table_free(plain);
+}
+
+static void test_sets_rendered(void **state) {
+  static const struct {
+    const char *name;
+    table_format format;
+    int width;
+  } form[] = {{"sets-80.txt", TABLE_TERMINAL, 80}, {"sets-200.txt", TABLE_TERMINAL, 200},
+              {"sets.md", TABLE_MARKDOWN, 0},      {"sets.csv", TABLE_CSV, 0},
+              {"sets.json", TABLE_JSON, 0},        {"sets.tex", TABLE_LATEX, 0},
+              {"sets.html", TABLE_HTML, 0}};
+  (void)state;
+  table *t = build_with_sets();
+  for (size_t i = 0; i < sizeof form / sizeof form[0]; i++) {
+    text out = render(t, form[i].format, form[i].width, 0);
+    if (form[i].width) assert_true(widest(out.p) <= form[i].width);
+    golden(form[i].name, &out);
+    text_free(&out);
+  }
+  table_free(t);
+}
+
 static void test_markdown(void **state) {
   (void)state;
   table *t = build();
@@ -433,7 +644,7 @@ static void test_csv(void **state) {
   text_addn(&copy, out.p, out.n);
   text_add(&copy, "");
   int n = csv_line(out.p, 0, head);
-  assert_int_equal(n, 27);
+  assert_int_equal(n, 30);
   char *lines = copy.p;
   assert_int_equal(csv_line(lines, 1 + 4 * METRICS, f), n);
   assert_string_equal(head[3], "variant");
@@ -541,7 +752,8 @@ static void test_width(void **state) {
   }
 }
 
-/* --- contact sheets -------------------------------------------------------------------------------------------- */
+/* --- contact sheets --------------------------------------------------------------------------------------------
+ */
 
 static void make_clip(clip *c, int alpha, clip_colour colour) {
   GOOD(clip_new(&err0, 5, 16, 24, alpha, c));
@@ -718,7 +930,18 @@ static void test_contact(void **state) {
   scratch_close();
 }
 
-/* --- a study, from its file through a store to its table ------------------------------------------------------- */
+/* The plain table of a study. */
+static int study_table(err *e, store *s, const study *st, const stats_options *stats, table **out) {
+  study_source src;
+  int rc = study_source_open(e, s, st, stats, &src);
+  if (rc != OK) return rc;
+  rc = table_build(e, &src.in, out);
+  study_source_close(&src);
+  return rc;
+}
+
+/* --- a study, from its file through a store to its table -------------------------------------------------------
+ */
 
 static int sha_of_path(void *user, err *e, const char *path, char hex[HASH_HEX]) {
   (void)user;
@@ -807,7 +1030,7 @@ static void test_study(void **state) {
   GOOD(study_table(&err0, s, st, &stats, &t));
   assert_int_equal(t->n_rows, st->n_rows);
   for (int64_t r = 0; r < t->n_rows; r++) assert_int_equal(t->rows[r].scored, 4);
-  assert_string_equal(t->rows[t->reference].name, "ours");
+  assert_string_equal(t->reference, "ours");
   assert_int_equal(t->columns[0].primary, 1);
   text out = render(t, TABLE_TERMINAL, 80, 0);
   assert_non_null(strstr(out.p, "true_iou_gain"));
@@ -831,12 +1054,14 @@ static void test_study(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_model),         cmocka_unit_test(test_best),        cmocka_unit_test(test_notes),
-      cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet), cmocka_unit_test(test_terminal),
-      cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),         cmocka_unit_test(test_json),
-      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),       cmocka_unit_test(test_draws),
-      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),     cmocka_unit_test(test_outline),
-      cmocka_unit_test(test_motion),        cmocka_unit_test(test_planes),      cmocka_unit_test(test_study),
+      cmocka_unit_test(test_model),         cmocka_unit_test(test_best),          cmocka_unit_test(test_notes),
+      cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet),   cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),           cmocka_unit_test(test_json),
+      cmocka_unit_test(test_latex),         cmocka_unit_test(test_html),          cmocka_unit_test(test_escapes),
+      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),         cmocka_unit_test(test_draws),
+      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),       cmocka_unit_test(test_outline),
+      cmocka_unit_test(test_motion),        cmocka_unit_test(test_planes),        cmocka_unit_test(test_study),
+      cmocka_unit_test(test_sets),          cmocka_unit_test(test_sets_rendered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

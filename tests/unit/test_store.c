@@ -625,6 +625,114 @@ static void register_scorers(store *s, int64_t *id) {
   GOOD(store_register(s, &err0, &st, 1000, id));
 }
 
+/* Samples 10, 11 (done) and 12 with a score of each; 40 and 41 compare {10, 11} with the data and with {12}. */
+static void register_sets(store *s, int64_t *id) {
+  static const char *const axes[] = {"{\"against\":\"data\",\"set\":\"true_iou_gain\"}",
+                                     "{\"against\":\"base\",\"set\":\"true_iou_gain\"}"};
+  static const int of[] = {10, 11, 12, 20, 21, 22, 40, 41};
+  char k[8][STORE_KEY], name[FACT_COUNT][64];
+  store_cell c[8];
+  for (int i = 0; i < 8; i++) snprintf(k[i], STORE_KEY, "%s", key(of[i]));
+  store_input in[] = {{"sample", k[0], NULL},    {"sample", k[1], NULL},    {"sample", k[2], NULL},
+                      {"x/0000000", k[0], NULL}, {"x/0000001", k[1], NULL}, {"y/0000000", k[2], NULL}};
+  for (int i = 0; i < 8; i++)
+    c[i] = (store_cell){k[i], 1,   i < 3 ? STAGE_SAMPLE : STAGE_SCORE, "{}", 100 + i, 2, NULL, 0, "ours", 0, i,
+                        "p1", NULL};
+  for (int i = 0; i < 3; i++) c[3 + i].inputs = &in[i], c[3 + i].n_inputs = 1;
+  for (int i = 6; i < 8; i++) {
+    c[i].inputs = &in[3], c[i].n_inputs = i - 4;
+    c[i].sample_seed = SEED_NONE, c[i].prompt_id = NULL, c[i].axes_json = axes[i - 6];
+  }
+  store_study st = {"sets", k[0], "{}", two_prompts, 2, c, 8};
+  GOOD(store_metrics(s, &err0, &iou, 1));
+  for (int i = 0; i < FACT_COUNT; i++) {
+    const set_fact *f = &set_facts()[i];
+    snprintf(name[i], sizeof name[i], "true_iou_gain#%s", f->name);
+    GOOD(store_metrics(s, &err0, &(store_metric){name[i], 1, "none", f->unit, f->lo, f->hi, "joint", 1, f->help}, 1));
+  }
+  GOOD(store_register(s, &err0, &st, 1000, id));
+}
+
+static void finish_set(store *s, int64_t attempt) {
+  store_measure m[1 + FACT_COUNT] = {{"true_iou_gain", 1, "set", -1, NULL, 0.5, NULL, 2}};
+  char name[FACT_COUNT][64];
+  for (int i = 0; i < FACT_COUNT; i++) {
+    snprintf(name[i], sizeof name[i], "true_iou_gain#%s", set_facts()[i].name);
+    m[1 + i] = (store_measure){name[i], 1, "set", -1, NULL, i == FACT_P ? 0.25 : 10 + i, NULL, 2};
+  }
+  store_result r = {.measures = m, .n_measures = 1 + FACT_COUNT, .usage = {-1, -1, -1, -1}, .now_ms = 5};
+  GOOD(store_finish(s, &err0, attempt, &r));
+}
+
+static void test_sets(void **state) {
+  (void)state;
+  store *s = create();
+  int64_t id;
+  store_jobs a;
+  store_sets l;
+  store_scores clips;
+  store_cells cells;
+  store_result done = {.usage = {-1, -1, -1, -1}, .now_ms = 5};
+  register_sets(s, &id);
+  store_want w = want(0);
+  w.pack_role = "scorer", w.max_cells = 9, w.alone_role = SET_FIRST;
+  GOOD(store_claim(s, &err0, &w, &a)); /* the samples; nothing else is ready */
+  assert_int_equal(a.n, 3);
+  GOOD(store_finish(s, &err0, a.at[0].attempt_id, &done));
+  GOOD(store_finish(s, &err0, a.at[1].attempt_id, &done));
+  GOOD(store_fail(s, &err0, a.at[2].attempt_id,
+                  &(store_failure){.fail_class = "nan_loss", .exit_code = -1, .term_signal = -1, .now_ms = 6},
+                  &(int){0}));
+  store_jobs_free(&a);
+  GOOD(store_claim(s, &err0, &w, &a)); /* scores of clips go together, without the one that compares sets */
+  assert_int_equal(a.n, 2);
+  store_jobs_free(&a);
+  GOOD(store_claim(s, &err0, &w, &a));
+  assert_int_equal(a.n, 1);
+  assert_string_equal(a.at[0].key, key(40));
+  assert_int_equal(a.at[0].n_inputs, 2);
+  finish_set(s, a.at[0].attempt_id);
+  store_jobs_free(&a);
+  /* one row a comparison, by reference */
+  GOOD(store_set_list(s, &err0, id, &l));
+  assert_int_equal(l.n, 2);
+  assert_string_equal(l.at[0].against, "base");
+  assert_int_equal(l.at[0].state, CELL_BLOCKED);
+  assert_true(isnan(l.at[0].value) && l.at[0].n == 0);
+  assert_string_equal(l.at[1].against, "data");
+  assert_int_equal(l.at[1].state, CELL_DONE);
+  assert_string_equal(l.at[1].metric, "true_iou_gain");
+  assert_true(l.at[1].value == 0.5 && l.at[1].p == 0.25);
+  assert_int_equal(l.at[1].n, 2);
+  assert_int_equal(l.at[1].version, 1);
+  assert_int_equal(l.at[1].n_against, 10 + FACT_N_AGAINST);
+  assert_int_equal(l.at[1].undefined_against, 10 + FACT_UNDEFINED_AGAINST);
+  assert_true(l.at[1].null_lo == 10 + FACT_NULL_LO && l.at[1].null_hi == 10 + FACT_NULL_HI);
+  store_sets_free(&l);
+  /* which is no clip's score */
+  GOOD(store_score_list(s, &err0, id, &clips));
+  assert_int_equal(clips.n, 0);
+  store_scores_free(&clips);
+  GOOD(store_cells_in(s, &err0, id, CELL_BLOCKED, &cells));
+  assert_int_equal(cells.n, 2);
+  assert_int_equal(cells.at[0].of_sets, 0);
+  assert_int_equal(cells.at[1].of_sets, 1);
+  store_cells_free(&cells);
+  store_close(s);
+  /* a store from before such scores can be read, and gets its view when it is written to */
+  edit("DROP VIEW v_set");
+  GOOD(store_open(&err0, scratch_path(0, "st"), STORE_READ, &s));
+  GOOD(store_set_list(s, &err0, id, &l));
+  assert_int_equal(l.n, 0);
+  store_sets_free(&l);
+  store_close(s);
+  GOOD(store_open(&err0, scratch_path(0, "st"), STORE_WRITE, &s));
+  GOOD(store_set_list(s, &err0, id, &l));
+  assert_int_equal(l.n, 2);
+  store_sets_free(&l);
+  store_close(s);
+}
+
 static void test_scorers(void **state) {
   (void)state;
   store *s = create();
@@ -1107,12 +1215,29 @@ static void test_full_disk(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
   const struct CMUnitTest tests[] = {
-      T(test_identity),         T(test_newer_schema),  T(test_damaged),        T(test_locked),
-      T(test_read_only),        T(test_fifty_openers), T(test_file_systems),   T(test_objects),
-      T(test_garbage),          T(test_register),      T(test_metric_meaning), T(test_life),
-      T(test_values),           T(test_failures),      T(test_scorers),        T(test_leases),
-      T(test_find_and_lineage), T(test_sql),           T(test_claimed_once),   T(test_killed_between_object_and_row),
-      T(test_killed_anywhere),  T(test_full_disk),
+      T(test_identity),
+      T(test_newer_schema),
+      T(test_damaged),
+      T(test_locked),
+      T(test_read_only),
+      T(test_fifty_openers),
+      T(test_file_systems),
+      T(test_objects),
+      T(test_garbage),
+      T(test_register),
+      T(test_metric_meaning),
+      T(test_life),
+      T(test_values),
+      T(test_failures),
+      T(test_scorers),
+      T(test_sets),
+      T(test_leases),
+      T(test_find_and_lineage),
+      T(test_sql),
+      T(test_claimed_once),
+      T(test_killed_between_object_and_row),
+      T(test_killed_anywhere),
+      T(test_full_disk),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

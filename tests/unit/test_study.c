@@ -531,6 +531,79 @@ static void bad_studies(void **state) {
   }
 }
 
+/* A study whose list of metrics begins on line 5, column 13 with a metric that is there. */
+static loaded with_metrics(const char *more) {
+  static char s[2048];
+  snprintf(s, sizeof s,
+           "{\"schema\": 1, \"study\": \"t\",\n\"variants\": {\"ours\": \"ours\", \"plain\": \"base\"},\n"
+           "\"reference_variant\": \"ours\",\n\"prompts\": {\"list\": [\"one\", \"two\"]},\n"
+           "\"metrics\": [\"true_iou\",\n%s]}\n",
+           more);
+  return load_text(s);
+}
+
+static void sets_are_entries_of_metrics(void **state) {
+  (void)state;
+  loaded l = with_metrics("\"rgba_stats_energy\", {\"set\": \"hof_energy:permutations=999,alpha=0\", \"against\":"
+                          " \"base\"}, \"color_fit\", {\"set\": \"swd\", \"against\": \"ours\"}, {\"set\": \"swd:"
+                          "seed=3,permutations=5\", \"against\": \"data\"}, {\"set\": \"swd\"}");
+  static const struct {
+    const char *id, *against;
+    study_reference reference;
+  } want[] = {{"rgba_stats_energy", "data", REFERENCE_DATA},
+              {"hof_energy:alpha=0,permutations=999", "base", REFERENCE_BASE},
+              {"swd:permutations=19", "ours", REFERENCE_ROW},
+              {"swd:seed=3,permutations=5", "data", REFERENCE_DATA},
+              {"swd:permutations=19", "data", REFERENCE_DATA}};
+  const study *s = good(&l);
+  assert_int_equal(s->n_metrics, 2); /* those of clips */
+  assert_string_equal(s->metrics[1].id, "color_fit");
+  assert_int_equal(s->n_sets, 5);
+  for (int i = 0; i < 5; i++) {
+    assert_string_equal(s->sets[i].id, want[i].id);
+    assert_string_equal(s->sets[i].against, want[i].against);
+    assert_int_equal(s->sets[i].reference, want[i].reference);
+    assert_int_equal(s->sets[i].row, want[i].reference == REFERENCE_ROW ? 0 : -1);
+  }
+  assert_int_equal(l.problems.n, 0);
+  drop(&l);
+}
+
+static void bad_sets(void **state) {
+  static const struct {
+    const char *entry, *part;
+  } bad[] = {
+      {"\"hof_enrgy\"", "6:1: error: unknown metric 'hof_enrgy'; did you mean 'hof_energy'?"},
+      {"\"true_iuo\"", "unknown metric 'true_iuo'; did you mean 'true_iou'?"},
+      {"\"swd:directionz=4\"", "did you mean 'directions'?"},
+      {"{\"set\": \"swdd\"}", "6:2: error: unknown score of sets 'swdd'; did you mean 'swd'?"},
+      {"{\"set\": \"true_iou\"}", "unknown score of sets 'true_iou'"},
+      {"{\"set\": 4}", "set wants the text of a score of sets"},
+      {"{\"set\": \"swd\", \"agianst\": \"base\"}", "key 'agianst' is not known; did you mean 'against'?"},
+      {"{\"set\": \"swd\",\n \"against\": \"oursd\"}",
+       "7:2: error: reference 'oursd' is not known; did you mean 'ours'? (known: data, base, ours, plain)"},
+      {"{\"set\": \"swd\", \"against\": [\"ours\"]}", "against wants \"data\", \"base\" or the name of a variant"},
+      {"\"swd\", {\"set\": \"swd\", \"against\": \"data\"}", "'swd:permutations=19' against 'data' is given twice"},
+      {"\"swd:permutations=0\"", "in a study a score of sets comes with its null"},
+      {"\"frechet\"", "'frechet' takes features from files"},
+      {"\"color_fit\"], \"primary\": [\"swd\"", "'swd' is a score of sets: it stands in \"metrics\" alone"},
+      {"\"swd\"], \"contrasts\": [{\"metric\": \"swd\", \"variant\": \"plain\"}", "has no paired differences"},
+      {"{\"it\": \"swd\"}", "a score of sets {\"set\": \"...\", \"against\": \"...\"}"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    loaded l = with_metrics(bad[i].entry);
+    if (l.errors != 1) fail_msg("%s: %lld errors:\n%s", bad[i].entry, (long long)l.errors, l.problems.p);
+    has(&l, bad[i].part);
+    drop(&l);
+  }
+  loaded l = with_metrics("{\"set\": \"hof_energy\", \"against\": \"base\"}");
+  good(&l);
+  has(&l, "6:1: warning: the base model's clips have no alpha");
+  has(&l, "give it alpha=0");
+  drop(&l);
+}
+
 typedef struct bad_file {
   const char *contents, *part;
 } bad_file;
@@ -833,6 +906,8 @@ int main(void) {
       cmocka_unit_test(paths_are_relative_to_their_file),
       cmocka_unit_test(external_folders),
       cmocka_unit_test(bad_studies),
+      cmocka_unit_test(sets_are_entries_of_metrics),
+      cmocka_unit_test(bad_sets),
       cmocka_unit_test(bad_files),
       cmocka_unit_test(bad_prompts),
       cmocka_unit_test(mutations_are_answered),

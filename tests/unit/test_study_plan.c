@@ -238,6 +238,26 @@ static void base_samples_come_by_themselves(void **state) {
   drop(&without);
 }
 
+/* A score reads the VAE only where a metric needs latents; then its key follows the VAE's content. */
+static void latents_need_the_vae(void **state) {
+  (void)state;
+  parts q = usual;
+  planned without = plan_of(q);
+  plan *p = good(&without);
+  assert_null(input(first(p, STAGE_SCORE), "vae"));
+  q.metrics = "[\"true_iou_gain\", \"latent_rmse_base\"]";
+  planned with = plan_of(q);
+  p = good(&with);
+  const plan_cell *c = first(p, STAGE_SCORE);
+  assert_int_equal(c->n_inputs, 4);
+  assert_string_equal(input(c, "vae")->hash, input(first(p, STAGE_SAMPLE), "vae")->hash);
+  assert_non_null(input(c, "vae")->path);
+  assert_int_equal(shared(p, without.p, STAGE_SAMPLE), p->count[STAGE_SAMPLE]);
+  assert_int_equal(shared(p, without.p, STAGE_SCORE), 0);
+  drop(&with);
+  drop(&without);
+}
+
 static void one_seed_has_no_partner(void **state) {
   (void)state;
   parts q = usual;
@@ -305,7 +325,7 @@ static void key_is_its_definition(void **state) {
 }
 
 /* A key computed elsewhere (Python: json.dumps with sorted keys and no blanks, hashlib.sha256). Other bytes here mean
- * that stored cells are lost: then PLAN_KEY_VERSION must change too. */
+ * that stored cells are lost: then PLAN_KEY_VERSION must change too, or the stage's code epoch. */
 static void key_is_stable(void **state) {
   (void)state;
   static const char spec_text_in[] = "{ \"size\": [48, 4.8e1], \"lr\": 4e-3, \"Z\": -0.0, \"a\": 0.1,\n"
@@ -319,7 +339,7 @@ static void key_is_stable(void **state) {
   memset(in[1].hash, 'b', HASH_HEX - 1);
   assert_int_equal(json_parse(&e, "spec", spec_text_in, sizeof spec_text_in - 1, &spec), OK);
   assert_int_equal(plan_key(&e, STAGE_SAMPLE, spec, in, 2, key), OK);
-  assert_string_equal(key, "1e973454e56a72507def444c6621cd029be24ef50178355ea36f265e8cc97083");
+  assert_string_equal(key, "3044e80d72ab35fb17e96bcad6d6c69c9165386ce3cfec52292ce768475df091");
   json_free(spec);
 }
 
@@ -786,6 +806,141 @@ static void the_base_clip_is_an_input_on_request(void **state) {
   drop(&r);
 }
 
+/* --- scores of sets ----------------------------------------------------------------------------------------------
+ */
+
+#define SET(id, against) "{\"set\": \"" id "\", \"against\": \"" against "\"}"
+
+/* Cells that compare sets, of a score and reference. */
+static int64_t sets_of(const plan *p, const char *id, const char *against, const plan_cell **list) {
+  char set[80], word[80];
+  int64_t n = 0;
+  snprintf(set, sizeof set, "\"set\":\"%s\"", id);
+  snprintf(word, sizeof word, "\"against\":\"%s\"", against);
+  for (int64_t i = 0; i < p->n; i++)
+    if (strstr(p->cell[i].axes, set) && strstr(p->cell[i].axes, word)) list[n++] = &p->cell[i];
+  return n;
+}
+
+static int side(const plan_cell *c, char letter) {
+  int n = 0;
+  for (int i = 0; i < c->n_inputs; i++) n += set_cell_side(c->input[i].role) == letter;
+  return n;
+}
+
+#define THREE_SETS "[\"alpha_coverage\", \"hof_energy\", " SET("hof_energy", "base") ", " SET("hof_energy", "a") "]"
+
+static void sets_have_cells_of_their_own(void **state) {
+  const plan_cell *c[16];
+  (void)state;
+  planned plain = scored("[\"alpha_coverage\"]"), with = scored(THREE_SETS);
+  plan *a = good(&plain), *b = good(&with);
+  assert_int_equal(b->n_sets, 5 + 4 + 3);
+  assert_int_equal(b->n - a->n, b->n_sets);
+  for (int64_t i = 0; i < a->n; i++) assert_true(plan_find(b, a->cell[i].key) >= 0);
+  /* a and b with two train seeds each, and base: two prompts, three sample seeds */
+  assert_int_equal(sets_of(b, "hof_energy", "data", c), 5);
+  for (int i = 0; i < 5; i++) {
+    assert_int_equal(c[i]->stage, STAGE_SCORE);
+    assert_int_equal(c[i]->n_inputs, 6);
+    assert_int_equal(side(c[i], 'x'), 6);
+    assert_string_equal(c[i]->input[0].role, SET_FIRST);
+    assert_non_null(strstr(c[i]->spec, "\"kind\":\"world\""));
+    assert_null(c[i]->prompt);
+    assert_int_equal(c[i]->sample_seed, SEED_NONE);
+    for (int k = 0; k < 6; k++) {
+      const plan_cell *made = &b->cell[c[i]->input[k].cell];
+      assert_string_equal(made->variant, c[i]->variant);
+      assert_int_equal(made->train_seed, c[i]->train_seed);
+      if (k) assert_true(strcmp(c[i]->input[k - 1].hash, c[i]->input[k].hash) < 0);
+    }
+  }
+  /* the base model is not compared with itself */
+  assert_int_equal(sets_of(b, "hof_energy", "base", c), 4);
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(side(c[i], 'x') == 6 && side(c[i], 'y') == 6, 1);
+    assert_string_equal(b->cell[c[i]->input[6].cell].variant, "base");
+    assert_null(strstr(c[i]->spec, "world"));
+  }
+  /* nor is a; b's clips meet those of the same train seed, base meets all */
+  assert_int_equal(sets_of(b, "hof_energy", "a", c), 3);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(side(c[i], 'y'), c[i]->train_seed == SEED_NONE ? 12 : 6);
+    for (int k = 6; k < c[i]->n_inputs; k++) {
+      const plan_cell *made = &b->cell[c[i]->input[k].cell];
+      assert_string_equal(made->variant, "a");
+      if (c[i]->train_seed != SEED_NONE) assert_int_equal(made->train_seed, c[i]->train_seed);
+    }
+  }
+  drop(&plain);
+  drop(&with);
+}
+
+/* How many cells that compare sets are in both plans. */
+static int64_t shared_sets(const plan *a, const plan *b) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < a->n; i++) n += input(&a->cell[i], SET_FIRST) && plan_find(b, a->cell[i].key) >= 0;
+  return n;
+}
+
+static void what_moves_the_keys_of_sets(void **state) {
+  static const char turned[] = "[{\"id\": \"p2\", \"text\": \"two\"}, {\"id\": \"q\", \"text\": \"one\"}]",
+                    other[] = "[{\"id\": \"p1\", \"text\": \"one\"}, {\"id\": \"p2\", \"text\": \"three\"}]",
+                    names[] = "{\"base\": \"base\", \"a\": \"ours\", \"other\": \"batch\"}",
+                    seeds[] = "\"train_seed\": [1, 0], \"sample_seed\": [7, 5, 6]",
+                    fewer[] = "\"train_seed\": [0, 1], \"sample_seed\": [5, 6]";
+  const struct {
+    parts q;
+    int64_t same; /* of 12 */
+  } to[] = {
+      {{.prompts = turned}, 12}, /* a set has no order, and names are not work */
+      {{.variants = names}, 12},
+      {{.seeds = seeds}, 12},
+      {{.metrics = "[\"rgb_rmse_base\", \"hof_energy\", \"rand_mmd\", " SET("hof_energy", "a") ", " SET("hof_energy",
+                                                                                                        "base") "]"},
+       12},
+      {{.prompts = other}, 0}, /* another clip */
+      {{.seeds = fewer}, 0},
+      {{.sample = "\"steps\": 5"}, 0},
+      {{.train = "\"steps\": 11, \"warmup\": 1"}, 1}, /* base against the data */
+      {{.metrics = "[\"alpha_coverage\", \"hof_energy:seed=1\", " SET("hof_energy:alpha=0", "base") "]"}, 0},
+  };
+  (void)state;
+  planned one = scored(THREE_SETS);
+  for (size_t i = 0; i < sizeof to / sizeof to[0]; i++) {
+    parts q = usual;
+    q.metrics = to[i].q.metrics ? to[i].q.metrics : THREE_SETS;
+    if (to[i].q.prompts) q.prompts = to[i].q.prompts;
+    if (to[i].q.variants) q.variants = to[i].q.variants;
+    if (to[i].q.seeds) q.seeds = to[i].q.seeds;
+    if (to[i].q.sample) q.sample = to[i].q.sample;
+    if (to[i].q.train) q.train = to[i].q.train;
+    planned two = plan_of(q);
+    int64_t n = shared_sets(good(&one), good(&two));
+    if (n != to[i].same) fail_msg("%zu: %lld cells shared, wanted %lld", i, (long long)n, (long long)to[i].same);
+    drop(&two);
+  }
+  /* other data: the base model's clips stay, what they are compared with does not */
+  const char *const sets[] = {"data.seed=9"};
+  planned data = make(scratch_path(0, "s.json"), sets, 1), same = make(scratch_path(0, "s.json"), NULL, 0);
+  assert_int_equal(shared_sets(good(&same), good(&data)), 0);
+  assert_true(shared(same.p, data.p, STAGE_SAMPLE) > 0);
+  drop(&data);
+  drop(&same);
+  drop(&one);
+}
+
+static void sets_that_are_the_same_work(void **state) {
+  (void)state;
+  parts q = usual;
+  q.variants = "{\"a\": \"ours\", \"plain\": \"base\"}";
+  q.metrics = "[\"alpha_coverage\", " SET("hof_energy:alpha=0", "base") ", " SET("hof_energy:alpha=0", "plain") "]";
+  planned r = plan_of(q);
+  assert_null(r.p);
+  assert_non_null(strstr(r.problems.p, "against 'plain' is the same work as an entry before it"));
+  drop(&r);
+}
+
 static void a_scorer_alone_scores_every_point(void **state) {
   (void)state;
   planned r = scored("[" SCORER("x", "", "") ", " SCORER("y", "", "") "]");
@@ -872,6 +1027,7 @@ int main(void) {
       cmocka_unit_test(inputs_of_each_stage),
       cmocka_unit_test(partners_and_base),
       cmocka_unit_test(base_samples_come_by_themselves),
+      cmocka_unit_test(latents_need_the_vae),
       cmocka_unit_test(one_seed_has_no_partner),
       cmocka_unit_test(pretraining_is_a_cell),
       cmocka_unit_test(key_is_its_definition),
@@ -895,6 +1051,9 @@ int main(void) {
       cmocka_unit_test(what_a_scorer_is_moves_its_keys),
       cmocka_unit_test(the_base_clip_is_an_input_on_request),
       cmocka_unit_test(a_scorer_alone_scores_every_point),
+      cmocka_unit_test(sets_have_cells_of_their_own),
+      cmocka_unit_test(what_moves_the_keys_of_sets),
+      cmocka_unit_test(sets_that_are_the_same_work),
       cmocka_unit_test(measures_of_scorers_may_be_primary),
       cmocka_unit_test(command_line_enters_keys),
       cmocka_unit_test(folders_have_content),

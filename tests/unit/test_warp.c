@@ -12,6 +12,8 @@
 
 #include "base/json.h"
 #include "golden.h"
+#include "metrics/flow.h"
+#include "metrics/flow_diff.h"
 #include "metrics/plane.h"
 #include "metrics/warp.h"
 #include "model/safetensors.h"
@@ -140,6 +142,65 @@ static void alpha_sums_match(void **state) {
   json_free(info);
 }
 
+static void same_image(const char *part, const st_file *st, const float *got) {
+  float *want = floats(tensor(st, "flowdiff", part), 1);
+  int64_t n = tensor(st, "flowdiff", part)->count, differ = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (fabs((double)got[i] - (double)want[i]) > 1e-5 * 255)
+      fail_msg("%s[%d]: %g, %g", part, (int)i, (double)got[i], (double)want[i]);
+    differ += got[i] != got[0];
+  }
+  assert_true(differ > n / 100);
+  free(want);
+}
+
+/* The flow differences of given flows, with every step between: stretched streams, band, arithmetic. */
+static void flow_differences_match(void **state) {
+  (void)state;
+  err e = {0};
+  st_file *st = golden_tensors("metrics/warp");
+  json *info = golden_json("metrics/warp");
+  const json *want = json_get(json_get(info, "expected"), "flowdiff"), *b = json_get(want, "band");
+  const st_tensor *flow = tensor(st, "flowdiff", "flow_rgb"), *stored = tensor(st, "flowdiff", "band");
+  int pairs = (int)flow->shape[0], h = (int)flow->shape[1], w = (int)flow->shape[2];
+  int64_t n = (int64_t)h * w, in_mask = 0;
+  float *fc = floats(flow, 1), *fa = floats(tensor(st, "flowdiff", "flow_alpha"), 1);
+  float *alpha = floats(tensor(st, "flowdiff", "alpha"), 1 / 255.0),
+        *rgba = floats(tensor(st, "flowdiff", "rgba"), 1 / 255.0);
+  float *p = malloc(3 * (size_t)((pairs + 1) * n) * sizeof *p),
+        *image = malloc((size_t)((pairs + 1) * n) * sizeof *image);
+  unsigned char *band = malloc((size_t)(pairs * n));
+  double *scratch = malloc((size_t)plane_band_scratch(h, w) * sizeof *scratch), mask = 0, length = 0;
+  assert_true(p && image && band && scratch);
+  for (int64_t i = 0; i < 3 * (pairs + 1) * n; i++) p[i] = rgba[4 * (i / 3) + i % 3] * rgba[4 * (i / 3) + 3];
+  assert_int_equal(flow_image(&e, p, FLOW_LUMA_STRETCHED, (pairs + 1) * n, 1, image), OK);
+  same_image("luma_stretched0", st, image);
+  assert_int_equal(flow_image(&e, alpha, FLOW_ALPHA_STRETCHED, (pairs + 1) * n, 1, image), OK);
+  same_image("alpha_stretched0", st, image);
+  for (int t = 0; t < pairs; t++) plane_band(alpha + t * n, h, w, band + t * n, scratch);
+  for (int64_t i = 0; i < pairs * n; i++) assert_int_equal(band[i], (int)dtype_get(stored->type, stored->data, i));
+  near(flow_diff_full(fc, fa, pairs * n), json_get(want, "fd_full")->num);
+  flow_band got = flow_diff_band(fc, fa, band, pairs * n);
+  assert_true(got.pixels > 0 && (double)got.pixels == json_get(b, "pixels")->num);
+  near(got.px, json_get(b, "px")->num), near(got.rel, json_get(b, "rel")->num),
+      near(got.cos, json_get(b, "cos")->num);
+  near(got.logmag, json_get(b, "logmag")->num), near(got.rgb, json_get(b, "mean_rgb_flow")->num);
+  for (int64_t i = 0; i < pairs * n; i++) {
+    if (alpha[i] < 0.5f) continue;
+    mask += hypot((double)fc[2 * i] - (double)fa[2 * i], (double)fc[2 * i + 1] - (double)fa[2 * i + 1]);
+    length += hypot((double)fc[2 * i], (double)fc[2 * i + 1]);
+    band[i] = 2, in_mask++;
+  }
+  for (int64_t i = 0; i < pairs * n; i++) band[i] = band[i] == 2;
+  got = flow_diff_band(fc, fa, band, pairs * n);
+  assert_true(got.pixels == in_mask && fabs(got.px - mask / (double)in_mask) < 1e-9);
+  near(got.px, json_get(want, "fd_mask")->num);
+  near(got.px / (length / (double)in_mask + 1e-6), json_get(want, "fd_mask_rel")->num);
+  free(fc), free(fa), free(alpha), free(rgba), free(p), free(image), free(band), free(scratch);
+  st_close(st);
+  json_free(info);
+}
+
 /* Positions far outside, and a frame of one pixel, read the border. */
 static void borders_are_clamped(void **state) {
   (void)state;
@@ -158,6 +219,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(golden_matches),
       cmocka_unit_test(alpha_sums_match),
+      cmocka_unit_test(flow_differences_match),
       cmocka_unit_test(borders_are_clamped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,10 @@ typedef struct clip {
   clip_colour colour;
   float *rgb;   /* [T][H][W][3] in [0,1] */
   float *alpha; /* [T][H][W] in [0,1]; NULL when the clip has none */
+  /* Mean over the clip of max - min of the three channels that alpha was decoded as, in [0,1]; it is a fact about how
+   * this alpha was made and means nothing unless alpha_chroma_known. */
+  double alpha_chroma;
+  int alpha_chroma_known;
 } clip;
 
 static inline int64_t clip_voxels(const clip *c) {
