@@ -106,7 +106,7 @@ static int no_such_verb(cli *c, const cli_verb *const *verbs, const char *name) 
 
 /* "help", "-h", "--version" and "VERB --help" in their usual spellings. */
 int cli_main(const cli_verb *const *verbs, int argc, char **argv) {
-  cli c = {.program = argc > 0 ? argv[0] : "tandem", .argc = argc, .argv = argv};
+  cli c = {.program = argc > 0 ? argv[0] : "tandem", .argc = argc, .argv = argv, .verbs = verbs};
   /* A closed pipe is an error of that write, not the end of a process that may be training. */
   signal(SIGPIPE, SIG_IGN);
   if (argc < 2) {

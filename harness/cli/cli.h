@@ -86,6 +86,7 @@ typedef struct cli_verb {
 
 struct cli {
   const cli_verb *verb;
+  const cli_verb *const *verbs; /* all of them, NULL-terminated: for pages about the program itself */
   const char *program; /* as the user called us, for advice */
   int argc;            /* the whole command line, for records */
   char **argv;
@@ -107,6 +108,8 @@ int cli_parse(cli *c, int argc, char **argv, void *args) TD_MUST_CHECK;
 void cli_parse_free(cli *c, void *args);
 /* The text of `tandem VERB --help`. */
 void cli_verb_help(const cli_verb *v, text *out);
+/* The i-th option of a verb, its own first, then the shared ones it has; NULL after the last. */
+const cli_option *cli_option_at(const cli_verb *v, int i);
 /* Exit status of an error code. */
 int cli_status(int code);
 

@@ -250,6 +250,14 @@ void cli_parse_free(cli *c, void *args) {
     if (o->kind == CLI_TEXTS) free(((cli_list *)(void *)((char *)args + o->offset))->v);
 }
 
+const cli_option *cli_option_at(const cli_verb *v, int i) {
+  for (const cli_option *o = v->options; o && o->name; o++)
+    if (!i--) return o;
+  for (int k = 0; k < SHARED_OPTIONS; k++)
+    if (has_shared(v, k) && !i--) return &shared_options[k].option;
+  return NULL;
+}
+
 /* --- help --- */
 
 #define HELP_COLUMN 26

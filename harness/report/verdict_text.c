@@ -14,7 +14,15 @@ typedef struct row {
   char cell[COLUMNS][160];
 } row;
 
-static const char *const heads[COLUMNS] = {"verdict", "metric", "variant", "then", "now", "change", "allowed", "n"};
+/* A gate looks back in time, a comparison at two designs. */
+static const char *const gate_heads[COLUMNS] = {"verdict", "metric", "variant", "then",
+                                                "now",     "change", "allowed", "n"};
+static const char *const pair_heads[COLUMNS] = {"verdict", "metric", "variant", "second",
+                                                "first",   "change", "allowed", "n"};
+
+static const char *const *heads_of(const verdict_list *l) {
+  return l->n && l->checks[0].against ? pair_heads : gate_heads;
+}
 
 static void number(double v, char out[32]) {
   if (isnan(v))
@@ -120,6 +128,7 @@ static void terminal_row(const verdict_check *c, const verdict_check *next, cons
 void verdict_terminal(const verdict_list *l, int colour, text *out) {
   int width[COLUMNS];
   row r;
+  const char *const *heads = heads_of(l);
   for (int k = 0; k < COLUMNS; k++) width[k] = text_width(heads[k]);
   for (int64_t i = 0; i < l->n; i++) {
     fill(&l->checks[i], &r);
@@ -184,7 +193,7 @@ void verdict_markdown(const verdict_list *l, text *out) {
   text_add(out, "** \xe2\x80\x94 ");
   escaped(out, l->title);
   text_add(out, "\n\n|");
-  for (int k = 0; k < COLUMNS; k++) text_addf(out, " %s |", heads[k]);
+  for (int k = 0; k < COLUMNS; k++) text_addf(out, " %s |", heads_of(l)[k]);
   text_add(out, " why |\n|");
   for (int k = 0; k <= COLUMNS; k++) text_add(out, " --- |");
   text_add(out, "\n");
