@@ -87,8 +87,8 @@ typedef struct cli_verb {
 struct cli {
   const cli_verb *verb;
   const cli_verb *const *verbs; /* all of them, NULL-terminated: for pages about the program itself */
-  const char *program; /* as the user called us, for advice */
-  int argc;            /* the whole command line, for records */
+  const char *program;          /* as the user called us, for advice */
+  int argc;                     /* the whole command line, for records */
   char **argv;
   err err;
   cli_list words; /* positional arguments */

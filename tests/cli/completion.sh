@@ -8,6 +8,10 @@ run help
 verbs=$(sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' "$out")
 ok "there are verbs" test "$(echo "$verbs" | wc -l)" -gt 20
 
+none() { ! grep -qE "$1" "$2"; }
+foreign() { ! grep -vE '^\.(TH|SH|SS|PP|TP|nf|fi|B|I|RI)' tandem.1 | grep -qE "^[.']"; }
+quiet_groff() { groff -man -Tascii -ww tandem.1 >page 2>complaints && [ ! -s complaints ] && grep -q completion page; }
+
 # all PATTERN: a line of the output fits it for every verb; %s is the verb
 all() {
   for v in $verbs; do
@@ -23,11 +27,10 @@ ok "bash: a script" exits 0
 ok "bash: every verb" all '^    %s\)$'
 cp "$out" tandem.bash
 if command -v bash >/dev/null 2>&1; then
-  # offers WORD...: what bash offers for the last word
-  offers() {
-    bash -c '. ./tandem.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tandem; printf "%s\n" "${COMPREPLY[@]}"' - "$@"
-  }
-  offered() { offers "$@" | tr '\n' ' '; }
+  # offered WORD...: what bash offers for the last word
+  # shellcheck disable=SC2016  # bash expands it
+  complete='. ./tandem.bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tandem; printf "%s " "${COMPREPLY[@]}"'
+  offered() { bash -c "$complete" - "$@"; }
   ok "bash: a verb" test "$(offered tandem met)" = "metrics "
   ok "bash: options of a verb" test "$(offered tandem sheet --pl)" = "--planes "
   ok "bash: shared options" test "$(offered tandem sheet --res)" = "--results "
@@ -39,7 +42,7 @@ else
 fi
 run completion fish
 ok "fish: every verb" all 'subcommand -a %s -d'
-ok "fish: every option line is whole" sh -c '! grep -v "^complete -c tandem" "$1"' - "$out"
+ok "fish: every line is an instruction" none '^([^c]|c[^o])' "$out"
 run completion zsh
 ok "zsh: the head it wants" test "$(head -n 1 "$out")" = "#compdef tandem"
 run completion tcsh
@@ -50,9 +53,9 @@ run man
 ok "a manual page" exits 0
 ok "it has every verb" all '^\.SS %s$'
 cp "$out" tandem.1
-ok "and no line that roff would take for its own" sh -c '! grep -vE "^\.(TH|SH|SS|PP|TP|nf|fi|B|I|RI)" tandem.1 | grep -E "^[.'"'"']"'
+ok "and no line that roff would take for its own" foreign
 if command -v groff >/dev/null 2>&1; then
-  ok "groff has nothing to say" sh -c '[ -z "$(groff -man -Tascii -ww tandem.1 2>&1 >page)" ] && grep -q completion page'
+  ok "groff has nothing to say" quiet_groff
 else
   skip "groff has nothing to say" "needs groff"
 fi
