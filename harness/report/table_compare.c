@@ -28,7 +28,7 @@ static int value_state(const tally *y, int64_t row, int64_t column) {
   return y->t->cells[row * y->in->n_metrics + column].state == TABLE_VALUE;
 }
 
-/* The draws shared by all comparisons fit only grids whose every prompt has a pair. */
+/* The prompts drawn for all comparisons fit only grids whose every prompt has a pair. */
 static int all_prompts(const stats_grid *a, const stats_grid *b) {
   int64_t per = a->trains * a->samples;
   for (int64_t p = 0; p < a->prompts; p++) {
@@ -44,7 +44,10 @@ static int compare(const tally *y, err *e, const task *k, const stats_draws *dra
   stats_comparison x;
   if (!value_state(y, k->row, k->column) || !value_state(y, k->against, k->column)) return OK;
   stats_grid a = tally_grid(y, k->row, k->column, mask), b = tally_grid(y, k->against, k->column, mask + y->g.size);
-  if (drawn->prompts && all_prompts(&a, &b)) stats_use_draws(drawn, &o.bootstrap);
+  if (drawn->prompts) {
+    stats_use_draws(drawn, &o.bootstrap);
+    if (!all_prompts(&a, &b)) o.bootstrap.prompts = NULL;
+  }
   int rc = stats_compare(e, &a, &b, &o, &x);
   if (rc == OK && x.used) *k->out = (table_difference){x.pairs, x.used, x.mean, x.lo, x.hi, x.test.p, NAN};
   return rc;

@@ -79,8 +79,9 @@ typedef struct stats_bootstrap {
   const int32_t *trains, *prompts, *samples;
 } stats_bootstrap;
 
-/* The generator's draws of a bootstrap over grids of one shape, made once for many comparisons. They fit only grids
- * whose every prompt has a defined cell; with them stats_resample gives the same bits as without. */
+/* The generator's draws of a bootstrap over grids of one shape, made once for many comparisons; with them
+ * stats_resample gives the same bits as without. Those of prompts fit only grids whose every prompt has a defined
+ * cell: other grids take the rest, with bootstrap.prompts NULL. */
 typedef struct stats_draws {
   int32_t *trains, *prompts, *samples;
 } stats_draws;

@@ -360,6 +360,35 @@ static void training_seeds_count(void **state) {
   assert_int_equal(stats_compare(&e, &ga, &gb, &o, &empty), E_SHAPE);
 }
 
+/* Draws made once give the bits of draws made anew: all of them when every prompt has a defined cell, those of seeds
+ * when one has none. */
+static void shared_draws(void **state) {
+  (void)state;
+  err e = {0};
+  enum { PROMPTS = 7, TRAINS = 2, SAMPLES = 3, REPS = 200, PER = TRAINS * SAMPLES };
+  float z[PROMPTS * PER];
+  double v[PROMPTS * PER], own[REPS], shared[REPS];
+  unsigned char defined[PROMPTS * PER];
+  int64_t n, m;
+  stats_draws drawn;
+  rng_normal((rng){.seed = 5, .stream = RNG_TEST}, 0, PROMPTS * PER, z);
+  for (int i = 0; i < PROMPTS * PER; i++) v[i] = (double)z[i], defined[i] = i % 4 != 1;
+  const stats_bootstrap plain = {
+      .replicates = REPS, .seed = 9, .levels = STATS_TRAINS | STATS_PROMPTS | STATS_SAMPLES};
+  stats_grid g = {PROMPTS, TRAINS, SAMPLES, v, defined};
+  assert_int_equal(stats_draw(&e, &g, &plain, &drawn), OK);
+  for (int gap = 0; gap < 2; gap++) {
+    stats_bootstrap b = plain;
+    stats_use_draws(&drawn, &b);
+    if (gap) memset(defined + 3 * PER, 0, PER), b.prompts = NULL;
+    assert_int_equal(stats_resample(&e, &g, &plain, own, &n), OK);
+    assert_int_equal(stats_resample(&e, &g, &b, shared, &m), OK);
+    assert_true(n == REPS && m == n && own[0] != own[1]);
+    assert_memory_equal(own, shared, sizeof own);
+  }
+  stats_draws_free(&drawn);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(variants_match, setup, teardown),
@@ -372,6 +401,7 @@ int main(void) {
       cmocka_unit_test(random_flips),
       cmocka_unit_test(bootstrap_covers),
       cmocka_unit_test(training_seeds_count),
+      cmocka_unit_test(shared_draws),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
