@@ -594,15 +594,63 @@ static void planted_defects(void **state) {
   }
 }
 
+/* The same picture with every pixel k x k and every frame k times. */
+static clip enlarged(const clip *c, int k) {
+  err e = {0};
+  clip b;
+  assert_int_equal(clip_new(&e, c->frames * k, c->height * k, c->width * k, 1, &b), OK);
+  b.colour = c->colour;
+  for (int64_t i = 0; i < pixels(&b); i++) {
+    int64_t x = i % b.width / k, y = i / b.width % b.height / k, t = i / b.width / b.height / k;
+    int64_t from = (t * c->height + y) * c->width + x;
+    b.alpha[i] = c->alpha[from];
+    for (int j = 0; j < 3; j++) b.rgb[3 * i + j] = c->rgb[3 * from + j];
+  }
+  return b;
+}
+
+/* Sizes and lengths do not move what is a mean, a share or a rank over pixels (harness.md 15: RVM's Grad grows with
+ * the picture, VBench's scores with the frame count). */
+static void scale_does_not_move_means(void **state) {
+  (void)state;
+  static const char *const ids[] = {"true_mad",        "true_iou",        "true_corr",    "rgb_rmse_base",
+                                    "rgb_psnr_base",   "alpha_coverage",  "alpha_min",    "alpha_max",
+                                    "alpha_p99",       "alpha_contrast",  "alpha_haze",   "alpha_entropy",
+                                    "alpha_soft_frac", "alpha_luma_corr", "rvm_mad",      "rvm_mse",
+                                    "rvm_fgr_mad",     "psnr_alpha",      "layerd_rgb_l1"};
+  clip small[3], large[3];
+  for (int i = 0; i < 3; i++) small[i] = moving_disc(3, 20, 24, 31 + (uint64_t)i), large[i] = enlarged(&small[i], 3);
+  metric_input a = {.clip = &small[0], .reference = &small[1], .base = &small[2], .truth = small[1].alpha};
+  metric_input b = {.clip = &large[0], .reference = &large[1], .base = &large[2], .truth = large[1].alpha};
+  int moved = 0;
+  for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+    metric_value x = score(ids[i], &a), y = score(ids[i], &b);
+    if (x.reason) fail_msg("%s: %s", ids[i], x.reason);
+    if (y.reason || fabs(x.value - y.value) > 1e-5 * fmax(1, fabs(x.value)))
+      fail_msg("%s: %.9g, three times as large %.9g", ids[i], x.value, y.value);
+    moved += x.value != 0;
+  }
+  assert_true(moved >= 16);
+  for (int i = 0; i < 3; i++) clip_free(&small[i]), clip_free(&large[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(registry_is_sound),  cmocka_unit_test(names_parse),
-      cmocka_unit_test(truth_closed_forms), cmocka_unit_test(rgb_and_alpha_closed_forms),
-      cmocka_unit_test(flow_closed_forms),  cmocka_unit_test(gains_subtract),
-      cmocka_unit_test(null_pairing),       cmocka_unit_test(odd_clips),
-      cmocka_unit_test(reasons_are_exact),  cmocka_unit_test(chroma_is_what_the_clip_knows),
-      cmocka_unit_test(picture_forms),      cmocka_unit_test(calls_are_independent),
-      cmocka_unit_test(invariances),        cmocka_unit_test(planted_defects),
+      cmocka_unit_test(registry_is_sound),
+      cmocka_unit_test(names_parse),
+      cmocka_unit_test(truth_closed_forms),
+      cmocka_unit_test(rgb_and_alpha_closed_forms),
+      cmocka_unit_test(flow_closed_forms),
+      cmocka_unit_test(gains_subtract),
+      cmocka_unit_test(null_pairing),
+      cmocka_unit_test(odd_clips),
+      cmocka_unit_test(reasons_are_exact),
+      cmocka_unit_test(chroma_is_what_the_clip_knows),
+      cmocka_unit_test(picture_forms),
+      cmocka_unit_test(calls_are_independent),
+      cmocka_unit_test(invariances),
+      cmocka_unit_test(planted_defects),
+      cmocka_unit_test(scale_does_not_move_means),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
