@@ -613,11 +613,10 @@ static clip enlarged(const clip *c, int k) {
  * the picture, VBench's scores with the frame count). */
 static void scale_does_not_move_means(void **state) {
   (void)state;
-  static const char *const ids[] = {"true_mad",        "true_iou",        "true_corr",    "rgb_rmse_base",
-                                    "rgb_psnr_base",   "alpha_coverage",  "alpha_min",    "alpha_max",
-                                    "alpha_p99",       "alpha_contrast",  "alpha_haze",   "alpha_entropy",
-                                    "alpha_soft_frac", "alpha_luma_corr", "rvm_mad",      "rvm_mse",
-                                    "rvm_fgr_mad",     "psnr_alpha",      "layerd_rgb_l1"};
+  static const char *const ids[] = {"true_mad",        "true_iou",       "true_corr",  "rgb_rmse_base",
+                                    "rgb_psnr_base",   "alpha_coverage", "alpha_min",  "alpha_max",
+                                    "alpha_p99",       "alpha_contrast", "alpha_haze", "alpha_entropy",
+                                    "alpha_soft_frac", "rvm_mad",        "rvm_mse",    "psnr_alpha"};
   clip small[3], large[3];
   for (int i = 0; i < 3; i++) small[i] = moving_disc(3, 20, 24, 31 + (uint64_t)i), large[i] = enlarged(&small[i], 3);
   metric_input a = {.clip = &small[0], .reference = &small[1], .base = &small[2], .truth = small[1].alpha};
@@ -630,7 +629,7 @@ static void scale_does_not_move_means(void **state) {
       fail_msg("%s: %.9g, three times as large %.9g", ids[i], x.value, y.value);
     moved += x.value != 0;
   }
-  assert_true(moved >= 16);
+  assert_true(moved >= 14);
   for (int i = 0; i < 3; i++) clip_free(&small[i]), clip_free(&large[i]);
 }
 
