@@ -25,7 +25,7 @@ failures=0
 run() {
   code=0
   env -i PATH="$PATH" HOME="$work" LC_ALL=C CI=true TANDEM_SOURCE="$SOURCE" OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" \
-    "$BIN" "$@" >"$out" 2>"$err" </dev/null || code=$?
+    LSAN_OPTIONS="${LSAN_OPTIONS:-}" "$BIN" "$@" >"$out" 2>"$err" </dev/null || code=$?
   ran=$*
 }
 
