@@ -55,8 +55,14 @@ int host_read(err *e, host_facts *h) {
   TRY(make_id(e, h->binary_sha256, h->build_id));
   snprintf(facts, sizeof facts, "%s|%s|%s|%s", u.nodename, h->os, h->kernel, h->cpu);
   TRY(make_id(e, facts, h->host_id));
-  h->build = (store_build){
-      .build_id = h->build_id, .binary_sha256 = h->binary_sha256, .compiler = h->compiler, .libs_json = h->libs};
+  const build_facts about = build_about();
+  h->build = (store_build){.build_id = h->build_id,
+                           .git_sha = about.git_sha[0] ? about.git_sha : NULL,
+                           .git_dirty = about.git_dirty,
+                           .binary_sha256 = h->binary_sha256,
+                           .compiler = h->compiler,
+                           .flags = about.flags,
+                           .libs_json = h->libs};
   h->host = (store_host){.host_id = h->host_id,
                          .os = h->os,
                          .kernel = h->kernel,

@@ -25,6 +25,13 @@ run run smoke --results whole --json
 ok "the same command again succeeds" exits 0
 ok "the same command again runs nothing" json_is .ran 0
 
+run version --json
+if [ "$json" = jq ]; then
+  commit=$(jq -r '.git_sha // "none"' "$out")
+  run sql "SELECT coalesce(git_sha, 'none') AS sha FROM build" --results whole
+  ok "the store knows the commit that the program was built from" out_has "$commit"
+fi
+
 run run smoke --results whole --set sample.steps=3 --json
 ok "other sampling keeps the trainings" json_is .hits 3
 run run smoke --results whole --json
