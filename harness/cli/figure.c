@@ -7,6 +7,7 @@
 #include "base/words_near.h"
 #include "cli/costs.h"
 #include "cli/study.h"
+#include "cli/table_of.h"
 #include "cli/verbs.h"
 #include "report/figure_study.h"
 
@@ -70,16 +71,6 @@ static int find_metric(err *e, const study *s, const char *id, int *out) {
   return err_set(e, E_CONFIG, "the study has no metric '%s'%s", id, near_hint(&near));
 }
 
-/* The study's distance to the base model, as its metrics name it. */
-static int distance_metric(err *e, const study *s, int *out) {
-  for (int i = 0; i < s->n_metrics; i++)
-    if (strncmp(s->metrics[i].id, "rgb_", 4) == 0 && strstr(s->metrics[i].id, "_base")) {
-      *out = i;
-      return OK;
-    }
-  return err_set(e, E_CONFIG, "the study has no rgb_*_base metric; name the other axis with --against");
-}
-
 static int costs_of(err *e, const study *s, double **out) {
   int rc = OK;
   TRY(mem_new(e, s->n_rows, sizeof **out, "costs", out));
@@ -88,52 +79,56 @@ out:
   return rc;
 }
 
-static int make(cli *c, const figure_args *a, figure_source *from, figure *f) {
-  const study *s = from->study;
-  int first = 0, other = 0, rc = OK;
+static int draw_cost(cli *c, const study *s, figure_scores *scores, int metric_index, figure *f) {
   double *costs = NULL;
-  if (a->metric) TRY(find_metric(&c->err, s, a->metric, &first));
-  switch ((figure_kind)a->kind) {
-  case KIND_PAIRED: TRY(figure_paired(&c->err, from, first, f)); break;
-  case KIND_LOSSES: TRY(figure_losses(&c->err, from, f)); break;
-  case KIND_COST:
-    TRY(costs_of(&c->err, s, &costs));
-    for (int i = 0; i < s->n_rows; i++) costs[i] /= 1e9;
-    from->cost = costs;
-    from->cost_label = "GFLOP of the denoiser for one clip, lower is cheaper";
-    TRY(figure_cost(&c->err, from, first, f));
-    break;
-  default:
-    TRY(a->against ? find_metric(&c->err, s, a->against, &other) : distance_metric(&c->err, s, &other));
-    TRY(figure_scatter(&c->err, from, other, first, f));
-  }
+  int rc = OK;
+  TRY(costs_of(&c->err, s, &costs));
+  for (int i = 0; i < s->n_rows; i++) costs[i] /= 1e9;
+  TRY(figure_cost(&c->err, scores, metric_index, costs, "GFLOP of the denoiser for one clip, lower is cheaper", f));
 out:
   free(costs);
+  return rc;
+}
+
+static int draw_scores(cli *c, const figure_args *a, const study *s, figure_scores *scores, figure *f) {
+  int first = 0, other = figure_distance_metric(s), rc = OK;
+  if (a->metric) TRY(find_metric(&c->err, s, a->metric, &first));
+  if (a->kind == KIND_PAIRED) return figure_paired(&c->err, scores, first, f);
+  if (a->kind == KIND_COST) return draw_cost(c, s, scores, first, f);
+  if (a->against) TRY(find_metric(&c->err, s, a->against, &other));
+  if (other < 0) FAIL(&c->err, E_CONFIG, "the study has no rgb_*_base metric; name the other axis with --against");
+  TRY(figure_scatter(&c->err, scores, other, first, f));
+out:
   return rc;
 }
 
 static int figure_verb(cli *c, const void *args) {
   const figure_args *a = args;
   loaded_study l = {0};
-  store *s = NULL;
+  table_room room = {0};
+  figure_scores *scores = NULL;
   figure f = {0};
   figure_format format;
   text bytes = {0};
-  stats_options stats = stats_defaults(0);
   int rc = OK;
   if (!c->output) FAIL(&c->err, E_CONFIG, "name the picture with -o FILE.svg, .pdf or .png");
   TRY(figure_format_of(&c->err, c->output, &format));
   TRY(loaded_study_open(c, &a->study, &l));
-  TRY(store_open(&c->err, c->results, STORE_READ, &s));
-  figure_source from = {.store = s, .study = l.s, .plan = l.p, .stats = &stats};
-  TRY(make(c, a, &from, &f));
+  TRY(table_room_open(c, &l, &room));
+  if (a->kind == KIND_LOSSES) {
+    TRY(figure_losses(&c->err, room.s, l.s, l.p, &f));
+  } else {
+    TRY(figure_scores_open(&c->err, &room.src.in, &scores));
+    TRY(draw_scores(c, a, l.s, scores, &f));
+  }
   TRY(figure_draw(&c->err, &f, &(figure_size){a->width, a->height}, format, &bytes));
   TRY(file_write(&c->err, c->output, bytes.p, bytes.n));
   cli_note(c, "%s: %s", c->output, f.alt);
 out:
   figure_free(&f);
   text_free(&bytes);
-  store_close(s);
+  figure_scores_close(scores);
+  table_room_close(&room);
   loaded_study_close(&l);
   return rc;
 }

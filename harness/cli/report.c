@@ -54,25 +54,21 @@ static int keep(cli *c, drawn *d, int rc) {
   return rc == E_ARG ? OK : rc;
 }
 
-/* Distance to the base model, when the study measures it. */
-static int distance_metric(const study *s) {
-  for (int i = 0; i < s->n_metrics; i++)
-    if (strncmp(s->metrics[i].id, "rgb_", 4) == 0 && strstr(s->metrics[i].id, "_base")) return i;
-  return -1;
-}
-
-static int draw_all(cli *c, const figure_source *from, drawn *d) {
-  const study *s = from->study;
-  int rc = OK, base = distance_metric(s);
+static int draw_all(cli *c, const table_room *room, const loaded_study *l, drawn *d) {
+  const study *s = l->s;
+  figure_scores *scores = NULL;
+  int rc = OK, base = figure_distance_metric(s);
   d->cap = s->n_metrics + 2;
   TRY(mem_new(&c->err, d->cap, sizeof *d->at, "figures", &d->at));
   TRY(mem_new(&c->err, d->cap, sizeof *d->svg, "figures", &d->svg));
   TRY(mem_new(&c->err, d->cap, sizeof *d->f, "figures", &d->f));
-  if (base > 0) TRY(keep(c, d, figure_scatter(&c->err, from, base, 0, &d->f[d->n])));
+  TRY(figure_scores_open(&c->err, &room->src.in, &scores));
+  if (base > 0) TRY(keep(c, d, figure_scatter(&c->err, scores, base, 0, &d->f[d->n])));
   for (int i = 0; i < s->n_metrics; i++)
-    if (s->metrics[i].primary && s->reference >= 0) TRY(keep(c, d, figure_paired(&c->err, from, i, &d->f[d->n])));
-  TRY(keep(c, d, figure_losses(&c->err, from, &d->f[d->n])));
+    if (s->metrics[i].primary && s->reference >= 0) TRY(keep(c, d, figure_paired(&c->err, scores, i, &d->f[d->n])));
+  TRY(keep(c, d, figure_losses(&c->err, room->s, s, l->p, &d->f[d->n])));
 out:
+  figure_scores_close(scores);
   return rc;
 }
 
@@ -84,7 +80,6 @@ static int report_verb(cli *c, const void *args) {
   tables t = {0};
   drawn d = {0};
   text page = {0};
-  stats_options stats = stats_defaults(0);
   int64_t clips = 0;
   int rc = OK;
   if (!c->output) FAIL(&c->err, E_CONFIG, "name the page with -o FILE.html");
@@ -92,8 +87,7 @@ static int report_verb(cli *c, const void *args) {
   TRY(table_room_open(c, &l, &room));
   TRY(projection_complete(&c->err, &room.src.keys, &p));
   TRY(tables_project(&c->err, &room.src.keys, &p, &t));
-  figure_source from = {.store = room.s, .study = l.s, .plan = l.p, .stats = &stats};
-  TRY(draw_all(c, &from, &d));
+  TRY(draw_all(c, &room, &l, &d));
   page_input in = {.store = room.s,
                    .study = l.s,
                    .plan = l.p,

@@ -6,62 +6,57 @@
 
 #include "base/mem.h"
 #include "model/safetensors.h"
-#include "report/study_table.h"
 #include "report/table_grid.h"
 #include "store/object.h"
 
-/* What the figures over metrics need: the table, and the grids below it. */
-typedef struct scores {
-  const figure_source *from;
+struct figure_scores {
   const table_input *in;
   table *t;
   tally y;
   unsigned char *mask; /* [2][grid] */
   double *room;        /* [replicates or grid] */
-} scores;
+};
 
-typedef int scores_use(err *e, scores *s, void *user);
+void figure_scores_close(figure_scores *s) {
+  if (!s) return;
+  tally_free(&s->y);
+  table_free(s->t);
+  free(s->mask);
+  free(s->room);
+  free(s);
+}
 
-typedef struct scores_call {
-  const figure_source *from;
-  scores_use *use;
-  void *user;
-} scores_call;
-
-static int with_input(err *e, const table_input *in, const scores_call *call) {
-  scores s = {.from = call->from, .in = in};
+int figure_scores_open(err *e, const table_input *in, figure_scores **out) {
+  figure_scores *s = NULL;
   int rc = OK;
-  TRY(table_build(e, in, &s.t));
-  s.y = (tally){.in = in, .t = s.t};
-  TRY(tally_fill(&s.y, e));
-  int64_t n = in->stats.bootstrap.replicates > s.y.g.size ? in->stats.bootstrap.replicates : s.y.g.size;
-  TRY(mem_new(e, 2 * s.y.g.size, 1, "masks", &s.mask));
-  TRY(mem_new(e, n, sizeof *s.room, "replicates", &s.room));
-  TRY(call->use(e, &s, call->user));
+  *out = NULL;
+  TRY(mem_new(e, 1, sizeof *s, "scores of figures", &s));
+  s->in = in;
+  TRY(table_build(e, in, &s->t));
+  s->y = (tally){.in = in, .t = s->t};
+  TRY(tally_fill(&s->y, e));
+  int64_t n = in->stats.bootstrap.replicates > s->y.g.size ? in->stats.bootstrap.replicates : s->y.g.size;
+  TRY(mem_new(e, 2 * s->y.g.size, 1, "masks", &s->mask));
+  TRY(mem_new(e, n, sizeof *s->room, "replicates", &s->room));
+  *out = s;
+  s = NULL;
 out:
-  tally_free(&s.y);
-  table_free(s.t);
-  free(s.mask);
-  free(s.room);
+  figure_scores_close(s);
   return rc;
 }
 
-static int with_scores(err *e, const figure_source *from, scores_use *use, void *user) {
-  scores_call call = {from, use, user};
-  study_source src;
-  int rc = study_source_open(e, from->store, from->study, from->stats, &src);
-  if (rc != OK) return rc;
-  rc = with_input(e, &src.in, &call);
-  study_source_close(&src);
-  return rc;
+int figure_distance_metric(const study *st) {
+  for (int i = 0; i < st->n_metrics; i++)
+    if (strncmp(st->metrics[i].id, "rgb_", 4) == 0 && strstr(st->metrics[i].id, "_base")) return i;
+  return -1;
 }
 
-static const table_cell *cell_of(const scores *s, int64_t row, int64_t column) {
+static const table_cell *cell_of(const figure_scores *s, int64_t row, int64_t column) {
   return &s->t->cells[row * s->t->n_columns + column];
 }
 
 /* Mean of a row with its interval; 0 when it has none. */
-static int mean_of(err *e, scores *s, int64_t row, int column, double v[3]) {
+static int mean_of(err *e, figure_scores *s, int64_t row, int column, double v[3]) {
   stats_options o = s->in->stats;
   stats_grid g = tally_grid(&s->y, row, column, s->mask);
   int64_t n = 0;
@@ -114,15 +109,17 @@ static void alt_value(text *alt, const char *name, const double v[3]) {
 typedef struct plane_call {
   figure *f;
   int x, y; /* metrics; x -1: cost */
+  const double *cost;
+  const char *cost_label;
 } plane_call;
 
-static int plane_point(err *e, scores *s, const plane_call *call, int64_t r, text *alt) {
+static int plane_point(err *e, figure_scores *s, const plane_call *call, int64_t r, text *alt) {
   double x[3] = {NAN, NAN, NAN}, y[3];
   const char *name = s->t->rows[r].name;
   figure_series *to;
   int rc = OK;
   int known = cell_of(s, r, call->y)->state == TABLE_VALUE &&
-              (call->x < 0 ? isfinite(s->from->cost[r]) : cell_of(s, r, call->x)->state == TABLE_VALUE);
+              (call->x < 0 ? isfinite(call->cost[r]) : cell_of(s, r, call->x)->state == TABLE_VALUE);
   if (!known) {
     text_addf(alt, " %s: no value.", name);
     return OK;
@@ -131,7 +128,7 @@ static int plane_point(err *e, scores *s, const plane_call *call, int64_t r, tex
   if (call->x >= 0)
     TRY(mean_of(e, s, r, call->x, x));
   else
-    x[0] = s->from->cost[r];
+    x[0] = call->cost[r];
   TRY(figure_add(e, call->f, name, (int)r, FIGURE_POINTS, &to));
   TRY(figure_put(e, to, &(figure_mark){x[0], y[0], x[1], x[2], y[1], y[2]}));
   alt_value(alt, name, y);
@@ -171,8 +168,7 @@ static double spread(const figure *f) {
   return f->n ? hi / lo : 1;
 }
 
-static int draw_plane(err *e, scores *s, void *user) {
-  const plane_call *call = user;
+static int draw_plane(err *e, figure_scores *s, const plane_call *call) {
   figure *f = call->f;
   const table_column *y = &s->t->columns[call->y], *x = call->x < 0 ? NULL : &s->t->columns[call->x];
   text alt = {0}, title = {0};
@@ -185,7 +181,7 @@ static int draw_plane(err *e, scores *s, void *user) {
   if (x)
     TRY(metric_label(e, x, "", &f->x.label));
   else
-    TRY(mem_strdup(e, s->from->cost_label, &f->x.label));
+    TRY(mem_strdup(e, call->cost_label, &f->x.label));
   text_addf(&alt, "Scatter plot, %s, means over prompts with %.0f %% intervals:", title.p, 100 * s->in->stats.level);
   for (int64_t r = 0; r < s->t->n_rows; r++) TRY(plane_point(e, s, call, r, &alt));
   if (!x) {
@@ -199,26 +195,19 @@ out:
   return rc;
 }
 
-int figure_scatter(err *e, const figure_source *from, int x_metric, int y_metric, figure *out) {
-  plane_call call = {out, x_metric, y_metric};
-  return with_scores(e, from, draw_plane, &call);
+int figure_scatter(err *e, figure_scores *s, int x_metric, int y_metric, figure *out) {
+  return draw_plane(e, s, &(plane_call){.f = out, .x = x_metric, .y = y_metric});
 }
 
-int figure_cost(err *e, const figure_source *from, int y_metric, figure *out) {
-  plane_call call = {out, -1, y_metric};
-  return with_scores(e, from, draw_plane, &call);
+int figure_cost(err *e, figure_scores *s, int y_metric, const double *cost, const char *label, figure *out) {
+  return draw_plane(e, s, &(plane_call){.f = out, .x = -1, .y = y_metric, .cost = cost, .cost_label = label});
 }
 
 /* --- paired differences ------------------------------------------------------------------------------------------
  */
 
-typedef struct paired_call {
-  figure *f;
-  int metric;
-} paired_call;
-
 /* One dot a prompt: the mean difference of its pairs. */
-static int prompt_dots(err *e, scores *s, int64_t row, int column, double y, figure *f) {
+static int prompt_dots(err *e, figure_scores *s, int64_t row, int column, double y, figure *f) {
   stats_grid a = tally_grid(&s->y, row, column, s->mask);
   stats_grid b = tally_grid(&s->y, s->in->reference, column, s->mask + s->y.g.size);
   double *d = NULL;
@@ -242,9 +231,8 @@ out:
   return rc;
 }
 
-static int paired_row(err *e, scores *s, const paired_call *call, int64_t r, text *alt) {
-  figure *f = call->f;
-  const table_difference *d = &cell_of(s, r, call->metric)->to_reference;
+static int paired_row(err *e, figure_scores *s, int column, int64_t r, figure *f, text *alt) {
+  const table_difference *d = &cell_of(s, r, column)->to_reference;
   figure_series *point;
   int rc = OK;
   if (r == s->in->reference) return OK;
@@ -255,7 +243,7 @@ static int paired_row(err *e, scores *s, const paired_call *call, int64_t r, tex
   double y = (double)f->y.places, v[3] = {d->mean, d->lo, d->hi};
   TRY(mem_strdup(e, s->t->rows[r].name, &f->y.place[f->y.places]));
   f->y.places++;
-  TRY(prompt_dots(e, s, r, call->metric, y, f));
+  TRY(prompt_dots(e, s, r, column, y, f));
   TRY(figure_add(e, f, "", (int)r, FIGURE_POINTS, &point));
   TRY(figure_put(e, point, &(figure_mark){v[0], y, v[1], v[2], NAN, NAN}));
   alt_value(alt, s->t->rows[r].name, v);
@@ -264,10 +252,8 @@ out:
   return rc;
 }
 
-static int draw_paired(err *e, scores *s, void *user) {
-  const paired_call *call = user;
-  figure *f = call->f;
-  const table_column *c = &s->t->columns[call->metric];
+int figure_paired(err *e, figure_scores *s, int column, figure *f) {
+  const table_column *c = &s->t->columns[column];
   text alt = {0}, title = {0}, label = {0};
   int rc = OK;
   if (!s->t->reference) FAIL(e, E_ARG, "the study has no reference variant to pair with");
@@ -282,18 +268,13 @@ static int draw_paired(err *e, scores *s, void *user) {
   f->x.zero = 1;
   TRY(mem_new(e, s->t->n_rows, sizeof *f->y.place, "names", &f->y.place));
   text_addf(&alt, "Paired differences, %s, with %.0f %% intervals:", title.p, 100 * s->in->stats.level);
-  for (int64_t r = 0; r < s->t->n_rows; r++) TRY(paired_row(e, s, call, r, &alt));
+  for (int64_t r = 0; r < s->t->n_rows; r++) TRY(paired_row(e, s, column, r, f, &alt));
   TRY(set_text(e, &alt, &f->alt));
 out:
   text_free(&alt);
   text_free(&title);
   text_free(&label);
   return rc;
-}
-
-int figure_paired(err *e, const figure_source *from, int y_metric, figure *out) {
-  paired_call call = {out, y_metric};
-  return with_scores(e, from, draw_paired, &call);
 }
 
 /* --- training losses ---------------------------------------------------------------------------------------------
@@ -346,14 +327,14 @@ static int style_of(const study *st, const char *name) {
   return 0;
 }
 
-static int loss_line(err *e, const figure_source *from, const plan_cell *c, figure *f, text *alt) {
+static int loss_line(err *e, store *from, const study *st, const plan_cell *c, figure *f, text *alt) {
   real *loss = NULL;
   int64_t n = 0;
   int rc = OK, again = 0;
-  TRY(read_losses(e, from->store, c->key, &loss, &n));
+  TRY(read_losses(e, from, c->key, &loss, &n));
   if (!n) return OK;
   for (int64_t i = 0; i < f->n; i++) again |= strcmp(f->series[i].name, c->variant) == 0;
-  TRY(add_losses(e, f, loss, n, style_of(from->study, c->variant), again ? "" : c->variant));
+  TRY(add_losses(e, f, loss, n, style_of(st, c->variant), again ? "" : c->variant));
   const figure_series *line = &f->series[f->n - 1];
   text_addf(alt, " %s seed %lld ends at %.4g.", c->variant, (long long)c->train_seed, line->mark[line->n - 1].y);
 out:
@@ -361,17 +342,17 @@ out:
   return rc;
 }
 
-int figure_losses(err *e, const figure_source *from, figure *out) {
+int figure_losses(err *e, store *from, const study *st, const plan *p, figure *out) {
   text alt = {0}, title = {0};
   int rc = OK;
-  text_addf(&title, "%s: training losses", from->study->name);
+  text_addf(&title, "%s: training losses", st->name);
   TRY(set_text(e, &title, &out->title));
   TRY(mem_strdup(e, "step", &out->x.label));
   TRY(mem_strdup(e, "loss, mean of the last tenth of the run", &out->y.label));
   text_add(&alt, "Training losses over steps:");
-  for (int64_t i = 0; i < from->plan->n; i++)
-    if (from->plan->cell[i].stage == STAGE_TRAIN) TRY(loss_line(e, from, &from->plan->cell[i], out, &alt));
-  if (!out->n) FAIL(e, E_ARG, "no training of study '%s' is done yet", from->study->name);
+  for (int64_t i = 0; i < p->n; i++)
+    if (p->cell[i].stage == STAGE_TRAIN) TRY(loss_line(e, from, st, &p->cell[i], out, &alt));
+  if (!out->n) FAIL(e, E_ARG, "no training of study '%s' is done yet", st->name);
   TRY(set_text(e, &alt, &out->alt));
 out:
   text_free(&alt);
