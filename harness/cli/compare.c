@@ -83,10 +83,8 @@ static int open_side(cli *c, const compare_args *a, const char *folder, side *s)
   int64_t missing;
   text known = {0};
   TRY(frozen_open_study(c, &a->study, s->study, 2, &s->l));
-  for (int i = 0; i < s->l.s->n_rows; i++) {
-    if (strcmp(s->l.s->rows[i].name, s->variant) == 0) goto found;
-    text_addf(&known, "%s%s", i ? ", " : "", s->l.s->rows[i].name);
-  }
+  if (study_row_find(s->l.s, s->variant) >= 0) goto found;
+  for (int i = 0; i < s->l.s->n_rows; i++) text_addf(&known, "%s%s", i ? ", " : "", s->l.s->rows[i].name);
   FAIL(&c->err, E_ARG, "study %s has no variant '%.80s' (known: %.900s)", s->l.s->name, s->variant,
        known.n ? known.p : "none");
 found:

@@ -258,11 +258,7 @@ static int choose_rows(err *e, const study *st, const contact_choice *choice, pi
   *n = choice->variants ? choice->n_variants : st->n_rows;
   TRY(mem_new(e, *n, sizeof *x->row, "rows", &x->row));
   for (int i = 0; i < *n; i++) {
-    x->row[i] = i;
-    if (!choice->variants) continue;
-    x->row[i] = -1;
-    for (int r = 0; r < st->n_rows; r++)
-      if (strcmp(st->rows[r].name, choice->variants[i]) == 0) x->row[i] = r;
+    x->row[i] = choice->variants ? study_row_find(st, choice->variants[i]) : i;
     if (x->row[i] < 0) FAIL(e, E_ARG, "the study has no variant '%.80s'", choice->variants[i]);
   }
 out:

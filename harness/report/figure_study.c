@@ -321,12 +321,6 @@ out:
   return rc;
 }
 
-static int style_of(const study *st, const char *name) {
-  for (int r = 0; r < st->n_rows; r++)
-    if (strcmp(st->rows[r].name, name) == 0) return r;
-  return 0;
-}
-
 static int loss_line(err *e, store *from, const study *st, const plan_cell *c, figure *f, text *alt) {
   real *loss = NULL;
   int64_t n = 0;
@@ -334,7 +328,7 @@ static int loss_line(err *e, store *from, const study *st, const plan_cell *c, f
   TRY(read_losses(e, from, c->key, &loss, &n));
   if (!n) return OK;
   for (int64_t i = 0; i < f->n; i++) again |= strcmp(f->series[i].name, c->variant) == 0;
-  TRY(add_losses(e, f, loss, n, style_of(st, c->variant), again ? "" : c->variant));
+  TRY(add_losses(e, f, loss, n, study_row_find(st, c->variant), again ? "" : c->variant));
   const figure_series *line = &f->series[f->n - 1];
   text_addf(alt, " %s seed %lld ends at %.4g.", c->variant, (long long)c->train_seed, line->mark[line->n - 1].y);
 out:

@@ -73,9 +73,7 @@ static int choose_variants(err *e, exporter *x) {
   TRY(mem_new(e, n, sizeof *x->key.variants, "variants", &x->key.variants));
   x->key.n_variants = n;
   for (int i = 0; i < n; i++) {
-    x->row[i] = x->o->variants ? -1 : i;
-    for (int r = 0; x->o->variants && r < x->st->n_rows; r++)
-      if (!strcmp(x->st->rows[r].name, x->o->variants[i])) x->row[i] = r;
+    x->row[i] = x->o->variants ? study_row_find(x->st, x->o->variants[i]) : i;
     if (x->row[i] < 0) FAIL(e, E_ARG, "the study has no variant '%.80s'", x->o->variants[i]);
     for (int k = 0; k < i; k++)
       if (x->row[k] == x->row[i]) FAIL(e, E_ARG, "variant '%.80s' is named twice", x->o->variants[i]);

@@ -21,6 +21,12 @@ const char *const *study_members(void) {
   return top_keys;
 }
 
+int study_row_find(const study *s, const char *name) {
+  for (int i = 0; i < s->n_rows; i++)
+    if (strcmp(s->rows[i].name, name) == 0) return i;
+  return -1;
+}
+
 int study_name_ok(const char *s) {
   size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
   return n > 0 && n <= 64 && s[n] == 0;

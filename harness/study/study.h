@@ -151,5 +151,7 @@ const char *const *study_members(void);
 int study_reads(const study_row *r, const setting *s, stage st);
 /* Name a person, a file system and a selector can all live with: letters, digits, '.', '_', '-', at most 64. */
 int study_name_ok(const char *s);
+/* Index of the row of that name; -1: there is none. */
+int study_row_find(const study *s, const char *name);
 
 #endif
