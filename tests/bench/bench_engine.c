@@ -185,6 +185,50 @@ out:
   return rc;
 }
 
+/* --- convolution: the shapes of the video VAE's decoder on one tile of 240 x 360 pixels, chunks of 2 latent frames
+ * --- */
+
+static int run_conv(ctx *c, void *arg) {
+  return op_conv3d(c, arg);
+}
+
+typedef struct conv_shape {
+  int frames, height, width, in, out, kt, stride;
+} conv_shape;
+
+static int one_conv(bench *b, const conv_shape *s) {
+  char name[64];
+  op_conv3d_args a = {.frames = s->frames, .height = s->height, .width = s->width, .kt = s->kt, .stride = s->stride};
+  int64_t plane = (int64_t)s->height * s->width;
+  int64_t out = (int64_t)s->frames * op_conv3d_side(s->height, s->stride) * op_conv3d_side(s->width, s->stride);
+  size_t mark = arena_mark(&b->c.mem);
+  int rc = OK;
+  snprintf(name, sizeof name, "conv %dx3x3%s %dx%dx%d, %d to %d", s->kt, s->stride == 2 ? "/2" : "", s->frames,
+           s->height, s->width, s->in, s->out);
+  if (!wanted(b, name)) return OK;
+  TRY(fresh(&b->c, s->frames * plane, s->in, 1, &a.x));
+  if (s->kt > 1) TRY(fresh(&b->c, 2 * plane, s->in, 1, &a.past));
+  TRY(fresh(&b->c, op_conv3d_w_rows(s->out, s->in, s->kt), CONV_PANEL, 1, &a.w));
+  TRY(fresh(&b->c, 1, s->out, 1, &a.bias));
+  TRY(fresh(&b->c, out, s->out, 1, &a.y));
+  TRY(measure(b, name, 18.0 * s->kt * (double)out * s->in * s->out, run_conv, &a));
+out:
+  arena_release(&b->c.mem, mark);
+  return rc;
+}
+
+static int all_conv(bench *b) {
+  static const conv_shape shapes[] = {
+      {2, 30, 45, 16, 512, 3, 1},    {2, 30, 45, 512, 512, 3, 1},   {4, 60, 90, 512, 256, 3, 1},
+      {4, 60, 90, 256, 256, 3, 1},   {2, 120, 180, 256, 256, 3, 1}, {2, 240, 360, 256, 128, 3, 1},
+      {2, 240, 360, 128, 128, 3, 1}, {2, 240, 360, 128, 3, 3, 1},   {2, 240, 360, 3, 128, 3, 1},
+      {4, 60, 90, 512, 512, 1, 1},   {2, 120, 180, 256, 256, 1, 1}, {2, 240, 360, 128, 128, 1, 2}};
+  int rc = OK;
+  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) TRY(one_conv(b, &shapes[i]));
+out:
+  return rc;
+}
+
 /* --- attention --- */
 
 typedef struct attn_case {
@@ -514,6 +558,7 @@ int main(int argc, char **argv) {
   TRY(ctx_arena(&b.c, (size_t)3 << 30));
   if (!b.json) printf("%s, %d thread(s), peak %.1f GFLOP/s\n", b.c.isa, b.c.threads, peak(&b) * 1e-9);
   TRY(all_gemm(&b));
+  TRY(all_conv(&b));
   TRY(all_attn(&b));
   TRY(all_blocks(&b));
   TRY(text_ok(&b.out, &b.c.err));

@@ -51,16 +51,16 @@ int vae_check_frames(err *e, const vae_config *c, int64_t frames) TD_MUST_CHECK;
 
 typedef enum vae_part { VAE_ENCODER = 1, VAE_DECODER = 2 } vae_part;
 
-typedef struct vae_param vae_param; /* model/vae.c */
-typedef struct vae_net vae_net;
+typedef struct vae_net vae_net; /* model/vae_net.h */
 typedef struct vae {
   vae_config cfg;
-  unsigned parts; /* VAE_ENCODER | VAE_DECODER: what is in memory */
-  vae_param *params;
-  int64_t n_params;              /* tensors of the file, both parts: 436 for the hub's */
-  int64_t n_reals, n_file_reals; /* reals in memory; numbers of the file, both parts: 215,583,907 */
-  real *w;                       /* flat block in backend memory */
-  vae_net *net;                  /* views into w */
+  unsigned parts;       /* VAE_ENCODER | VAE_DECODER: what is in memory */
+  int64_t n_params;     /* tensors of the file, both parts: 436 for the hub's */
+  int64_t n_file_reals; /* numbers of the file, both parts: 215,583,907 for the hub's */
+  int64_t n_reals;      /* in memory */
+  struct param *params; /* model/dit.h: names and shapes of the file, both parts */
+  real *w;              /* flat block in backend memory */
+  vae_net *net;         /* views into w */
 } vae;
 
 /* Allocates the weights of the parts. Contents undefined until vae_load. vae_close is legal after a failure. */
@@ -69,9 +69,6 @@ void vae_close(ctx *c, vae *v);
 /* Every tensor by its diffusers name from any of n files (shards), F32, F16 or BF16; all missing, extra and misshapen
  * ones of both parts are listed in one message (E_SHAPE). Tensors of a part that was not opened are not read. */
 int vae_load(ctx *c, vae *v, const st_file *const *files, int n) TD_MUST_CHECK;
-/* Name and shape (rank 1 to 5) of tensor i of the file, in no particular order; the name is valid until the next
- * call. */
-const char *vae_param_at(const vae *v, int64_t i, int *rank, const int64_t **shape);
 
 /* Tile size in pixels; 0 x 0: no tiling. */
 typedef struct vae_tile {
