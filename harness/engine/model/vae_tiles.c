@@ -32,6 +32,11 @@ static int64_t scaled(const grid *g, int64_t n) {
   return g->encode ? n / g->scale : n * g->scale;
 }
 
+/* Reals of one sample of the output or of the input. */
+static int64_t sample_reals(const grid *g, int out) {
+  return out ? g->out_channels * g->out_frames * g->y.out * g->x.out : g->in_channels * g->frames * g->y.in * g->x.in;
+}
+
 static int side_of(err *e, const grid *g, const vae_config *c, int axis, int64_t n, int tile, side *out) {
   *out = (side){.in = n, .out = scaled(g, n), .tiles = 1};
   if (g->tiled) {
@@ -50,10 +55,12 @@ static int grid_of(err *e, const vae_config *c, int encode, const vae_options *o
   int rc = OK;
   const int scale = vae_scale(c);
   grid g = *out = (grid){.encode = encode, .frames = s->frames, .scale = scale};
-  const int64_t most = 1 << 20;
+  const int64_t most = 1 << 16, div = encode ? 1 : scale;
   if (s->batch < 1 || s->frames < 1 || s->height < 1 || s->width < 1 || s->batch > most || s->frames > most ||
-      s->height > most / scale || s->width > most / scale)
-    FAIL(e, E_SHAPE, "VAE %s: %lld samples of %lld frames of %lldx%lld: sizes must be positive and at most %lld",
+      s->height > most / div || s->width > most / div)
+    FAIL(e, E_SHAPE,
+         "VAE %s: %lld samples of %lld frames of %lldx%lld: sizes must be positive, and at most %lld samples, frames "
+         "and pixels a side",
          encode ? "encode" : "decode", (long long)s->batch, (long long)s->frames, (long long)s->height,
          (long long)s->width, (long long)most);
   TRY(vae_tile_check(e, c, o->tile));
@@ -61,10 +68,13 @@ static int grid_of(err *e, const vae_config *c, int encode, const vae_options *o
   g.out_channels = encode ? 2 * c->latent_channels : c->out_channels;
   g.chunk = encode ? VAE_ENCODE_CHUNK : VAE_DECODE_CHUNK;
   g.out_frames = encode ? vae_latent_frames(c, s->frames) : vae_pixel_frames(c, s->frames);
-  const int div = encode ? 1 : scale;
   g.tiled = o->tile.height && (s->height > o->tile.height / div || s->width > o->tile.width / div);
   TRY(side_of(e, &g, c, 0, s->height, o->tile.height, &g.y));
   TRY(side_of(e, &g, c, 1, s->width, o->tile.width, &g.x));
+  if ((double)s->batch * (double)sample_reals(&g, 1) + (double)s->batch * (double)sample_reals(&g, 0) > 1e15)
+    FAIL(e, E_SHAPE, "VAE %s: %lld samples of %lld frames of %lldx%lld are more than any machine holds",
+         encode ? "encode" : "decode", (long long)s->batch, (long long)s->frames, (long long)s->height,
+         (long long)s->width);
   *out = g;
 out:
   return rc;
@@ -117,7 +127,7 @@ static void host_sizes(const grid *g, const vae_config *c, host *h) {
     h->n_above = n * g->y.a.blend * g->x.tiles * ox;
     h->n_left = n * oy * g->x.a.blend;
   }
-  if (g->encode) h->n_moments = n * g->y.out * g->x.out;
+  if (g->encode) h->n_moments = sample_reals(g, 1);
 }
 
 static int64_t host_bytes(const host *h) {
@@ -389,8 +399,8 @@ int vae_measure(err *e, const vae_config *cfg, vae_part part, const vae_options 
   host_sizes(&g, cfg, &h);
   out->weights = v.n_reals * (int64_t)sizeof(real);
   out->work = (int64_t)n.arena + host_bytes(&h) + n.map_rows * (int64_t)sizeof(int32_t);
-  out->input = s->batch * g.in_channels * g.frames * g.y.in * g.x.in * (int64_t)sizeof(real);
-  out->output = s->batch * g.out_channels * g.out_frames * g.y.out * g.x.out * (int64_t)sizeof(real);
+  out->input = s->batch * sample_reals(&g, 0) * (int64_t)sizeof(real);
+  out->output = s->batch * sample_reals(&g, 1) * (int64_t)sizeof(real);
   out->tiles = g.y.tiles * g.x.tiles;
   out->chunks = vae_chunks(g.frames, g.chunk);
   for (int i = 0; i < OP_COUNT; i++) {
@@ -411,7 +421,7 @@ out:
 
 /* Splits and clamps one sample's moments. */
 static void split(const grid *g, const real *moments, real *mean, real *logvar) {
-  const int64_t n = g->out_channels / 2 * g->out_frames * g->y.out * g->x.out;
+  const int64_t n = sample_reals(g, 1) / 2;
   memcpy(mean, moments, (size_t)n * sizeof(real));
   for (int64_t i = 0; i < n; i++) {
     const real v = moments[n + i];
@@ -427,9 +437,9 @@ typedef struct ends {
 static int run_samples(job *k, const vae_shape *s, const ends *x) {
   int rc = OK;
   const grid *g = k->g;
-  const int64_t in = g->in_channels * g->frames * g->y.in * g->x.in;
+  const int64_t in = sample_reals(g, 0);
   planes picture = {.n = g->out_channels * g->out_frames, .height = g->y.out, .width = g->x.out};
-  const int64_t out = picture.n * picture.height * picture.width / (g->encode ? 2 : 1);
+  const int64_t out = sample_reals(g, 1) / (g->encode ? 2 : 1);
   for (int64_t b = 0; b < s->batch; b++) {
     k->in = x->in + b * in;
     picture.p = g->encode ? k->h.moments : x->out + b * out;

@@ -240,7 +240,8 @@ typedef struct op_adamw_args {
  * height / 2 x width / 2, rounded down. With kt = 1 and stride 1 this is a 2-D convolution of each frame.
  *   y = (accumulate ? y : 0) + bias + sum over taps and input channels
  * w holds panels of CONV_PANEL output channels, zeros behind the last: rows
- * (((o / CONV_PANEL * kt + dt) * 3 + dy) * 3 + dx) * Cin + i, column o % CONV_PANEL. No im2col matrix is ever made. */
+ * (((o / CONV_PANEL * kt + dt) * 3 + dy) * 3 + dx) * Cin + i, column o % CONV_PANEL. No im2col matrix is ever made.
+ */
 #define CONV_PANEL 32
 typedef struct op_conv3d_args {
   view x, past, w, bias, y;  /* past may be absent */
