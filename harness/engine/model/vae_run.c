@@ -28,8 +28,14 @@ static int64_t plane(const vae_run *r) {
 static int64_t rows(const vae_run *r) {
   return r->frames * plane(r);
 }
+static vae_slot other_slot(const vae_run *r) {
+  return r->main == SLOT_A ? SLOT_B : SLOT_A;
+}
+static void swap(vae_run *r) {
+  r->main = other_slot(r);
+}
 static int main_view(vae_run *r, int other, int64_t cols, view *out) {
-  return vae_slot_view(r, other ? 1 - r->main : r->main, rows(r), cols, out);
+  return vae_slot_view(r, other ? other_slot(r) : r->main, rows(r), cols, out);
 }
 
 static int trace(vae_run *r, view v, const char *fmt, int i) {
@@ -134,7 +140,7 @@ static int residual(vae_run *r, const vae_res *b) {
   if (b->in != b->out) {
     TRY(main_view(r, 1, b->out, &y));
     TRY(mix(r, &b->shortcut, x, y));
-    r->main = 1 - r->main;
+    swap(r);
   }
   TRY(convolve(r, &b->conv2, inner, y, 1));
   TRY(vae_run_tick(r));
@@ -149,7 +155,7 @@ static int resample(vae_run *r, op_resampling kind, int64_t cols) {
   TRY(main_view(r, 0, cols, &x));
   r->frames = op_resample_frames(r->frames, kind);
   if (kind != RESAMPLE_POOL_TIME) r->height *= 2, r->width *= 2;
-  r->main = 1 - r->main;
+  swap(r);
   TRY(main_view(r, 0, cols, &y));
   a.x = x, a.y = y;
   TRY(op_resample(r->c, &a));
@@ -166,7 +172,7 @@ static int shrink(vae_run *r, const vae_conv *k, int time) {
   op_conv3d_args a = {.x = x, .w = k->w, .bias = k->b, .kt = 1, .stride = 2};
   a.frames = r->frames, a.height = r->height, a.width = r->width;
   r->height /= 2, r->width /= 2;
-  r->main = 1 - r->main;
+  swap(r);
   TRY(main_view(r, 0, cols, &y));
   a.y = y;
   TRY(op_conv3d(r->c, &a));
@@ -182,7 +188,7 @@ static int grow(vae_run *r, const vae_conv *k, int time) {
   TRY(main_view(r, 0, k->b.cols, &x));
   TRY(main_view(r, 1, k->b.cols, &y));
   TRY(convolve(r, k, x, y, 0));
-  r->main = 1 - r->main;
+  swap(r);
 out:
   return rc;
 }

@@ -29,7 +29,8 @@ typedef struct vae_run {
   int32_t *map, *host_map;          /* row of the latent chunk each pixel belongs to: backend, host */
   int64_t map_rows;                 /* most rows ever */
   /* the chunk */
-  int main, frames, height, width;
+  vae_slot main; /* A or B: where the activations are */
+  int frames, height, width;
   view z; /* latents that condition the decoder's norms */
   int z_frames, z_height, z_width;
   int first, last; /* chunk of its tile: nothing before it, nothing after it */

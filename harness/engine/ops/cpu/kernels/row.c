@@ -283,19 +283,19 @@ static void adamw(const row_adamw *r) {
 /* Rows whose sums stay in float before they join the sums in double. */
 enum { MOMENT_ROWS = 64 };
 
-/* LANES columns from j on, `width` of them real. */
-TD_INLINE void moments_of(const row_moments *r, int64_t j, int64_t width) {
+/* LANES columns from `at` on, `width` of them real. */
+TD_INLINE void moments_of(const row_moments *r, int64_t at, int64_t width) {
   for (int64_t from = 0; from < r->rows; from += MOMENT_ROWS) {
     const int64_t end = from + MOMENT_ROWS < r->rows ? from + MOMENT_ROWS : r->rows;
     real s[LANES] = {0}, q[LANES] = {0}, mean[LANES] = {0};
-    for (int64_t l = 0; r->mean && l < width; l++) mean[l] = r->mean[j + l];
+    for (int64_t l = 0; r->mean && l < width; l++) mean[l] = r->mean[at + l];
     for (int64_t i = from; i < end; i++) {
-      const real *x = r->x + i * r->ldx + j;
+      const real *x = r->x + i * r->ldx + at;
       BY_COLUMNS(width, real d = x[j] - mean[j]; s[j] += d; q[j] += d * d);
     }
     for (int64_t l = 0; l < width; l++) {
-      r->sum[j + l] += (double)s[l];
-      r->square[j + l] += (double)q[l];
+      r->sum[at + l] += (double)s[l];
+      r->square[at + l] += (double)q[l];
     }
   }
 }
