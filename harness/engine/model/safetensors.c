@@ -395,7 +395,7 @@ out:
 
 static int open_bytes(err *e, st_file *f, const char *bytes, size_t n) {
   int rc = OK;
-  int64_t head;
+  int64_t head = 0;
   if (n < 8) FAIL(e, E_FORMAT, "%s: %zu bytes, a safetensors file has at least 8", f->path, n);
   f->size = (int64_t)n;
   TRY(header_length(e, f, (const unsigned char *)bytes, f->size, &head));
@@ -452,7 +452,7 @@ out:
 
 static int read_file(err *e, st_file *f) {
   int rc = OK;
-  int64_t head;
+  int64_t head = 0;
   unsigned char first[8];
   char *header = NULL;
   TRY(read_at(e, f, 0, first, 8));

@@ -32,6 +32,9 @@ static const char *const op_names[OP_COUNT] = {
     [OP_MSE] = "mse",
     [OP_SUMSQ] = "sumsq",
     [OP_ADAMW] = "adamw",
+    [OP_RMSNORM] = "rmsnorm",
+    [OP_ACT_MUL] = "act_mul",
+    [OP_SOFTMAX_REL] = "softmax_rel",
 };
 
 const ops *const *backend_list(void) {

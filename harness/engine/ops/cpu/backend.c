@@ -144,4 +144,7 @@ const ops ops_cpu = {
     .mse = cpu_mse,
     .sumsq = cpu_sumsq,
     .adamw = cpu_adamw,
+    .rmsnorm = cpu_rmsnorm,
+    .act_mul = cpu_act_mul,
+    .softmax_rel = cpu_softmax_rel,
 };

@@ -120,5 +120,8 @@ int cpu_unpatch(ctx *c, const op_patch_args *a);
 int cpu_mse(ctx *c, const op_mse_args *a);
 int cpu_sumsq(ctx *c, double *out, const real *x, int64_t n);
 int cpu_adamw(ctx *c, const op_adamw_args *a);
+int cpu_rmsnorm(ctx *c, const op_rmsnorm_args *a);
+int cpu_act_mul(ctx *c, const op_act_mul_args *a);
+int cpu_softmax_rel(ctx *c, const op_softmax_rel_args *a);
 
 #endif

@@ -76,6 +76,16 @@ typedef struct row_adamw {
   real scale, beta1, rest1, beta2, rest2, keep, rate, v_scale, eps;
 } row_adamw;
 
+/* y = x / sqrt(mean x^2 + eps) * w. y may be x. */
+typedef struct row_rms {
+  int64_t rows, n;
+  real eps;
+  const real *x, *w;
+  int64_t ldx;
+  real *y;
+  int64_t ldy;
+} row_rms;
+
 struct row_kernels {
   void (*fold)(const row_fold *r);
   void (*norm)(const row_norm *r);
@@ -93,6 +103,9 @@ struct row_kernels {
   double (*mse)(int64_t n, const real *p, const real *t, real k, real *d);
   double (*sumsq)(int64_t n, const real *x);
   void (*adamw)(const row_adamw *r);
+  void (*rms)(const row_rms *r);
+  void (*act_mul)(int64_t n, op_act act, const real *x, const real *g, real *y); /* y may be x or g */
+  void (*softmax)(int64_t n, const real *x, const real *bias, real *y);          /* of x + bias; y may be x */
 };
 
 #endif

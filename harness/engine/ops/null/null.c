@@ -98,6 +98,9 @@ NOTHING(act_bwd)
 NOTHING(patch)
 NOTHING(mse)
 NOTHING(adamw)
+NOTHING(rmsnorm)
+NOTHING(act_mul)
+NOTHING(softmax_rel)
 
 const ops ops_null = {
     .name = "null",
@@ -134,4 +137,7 @@ const ops ops_null = {
     .mse = null_mse,
     .sumsq = null_sumsq,
     .adamw = null_adamw,
+    .rmsnorm = null_rmsnorm,
+    .act_mul = null_act_mul,
+    .softmax_rel = null_softmax_rel,
 };
