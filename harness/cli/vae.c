@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -206,10 +205,21 @@ static json *shape_json(const vae_shape *s, int64_t channels) {
   return list;
 }
 
+/* Most memory this process ever had; -1 when the system does not say. getrusage would count the program that started
+ * us. */
+static double peak_rss(void) {
+  double kib = -1;
+  char line[256];
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f && fgets(line, sizeof line, f))
+    if (!strncmp(line, "VmHWM:", 6)) kib = strtod(line + 6, NULL);
+  if (f) fclose(f);
+  return kib < 0 ? -1 : 1024 * kib;
+}
+
 static int say_json(job *j, int ran) {
   const vae_cost *k = &j->cost;
   json *o = json_new(JSON_OBJECT), *m = json_new(JSON_OBJECT);
-  struct rusage use;
   cli_set_text(&o, "verb", j->encode ? "encode" : "decode");
   cli_set(&o, "input", shape_json(&j->in, j->encode ? j->cfg.in_channels : j->cfg.latent_channels));
   cli_set(&o, "output", shape_json(&j->out, j->encode ? j->cfg.latent_channels : j->cfg.out_channels));
@@ -221,7 +231,7 @@ static int say_json(job *j, int ran) {
   cli_set_number(&m, "work", (double)k->work);
   cli_set_number(&m, "tensors", 2 * ((double)k->input + (double)k->output));
   cli_set_number(&m, "total", total_bytes(k));
-  if (ran && getrusage(RUSAGE_SELF, &use) == 0) cli_set_number(&m, "peak_rss", 1024.0 * (double)use.ru_maxrss);
+  if (ran) cli_set_number(&m, "peak_rss", peak_rss());
   cli_set(&o, "bytes", m);
   if (ran) {
     cli_set_text(&o, "file", j->a->out);
@@ -256,8 +266,10 @@ static int on_tick(void *user, const vae_tick *t) {
   snprintf(detail, sizeof detail, "tile %lld of %lld, frame %lld of %lld", (long long)t->tile, (long long)t->tiles,
            (long long)t->frames, (long long)t->of_frames);
   const double unit = t->total < 1e11 ? 1e6 : 1e9;
+  const int64_t total = (int64_t)(t->total / unit) + 1;
+  const int last = t->tile == t->tiles && t->frames == t->of_frames && t->done > t->total * (1 - 1e-9);
   j->progress.what = unit < 1e9 ? "MFLOP" : "GFLOP";
-  if (t->done > 0) progress_tick(&j->progress, (int64_t)(t->done / unit), (int64_t)(t->total / unit), detail);
+  if (t->done > 0) progress_tick(&j->progress, last ? total : (int64_t)(t->done / unit), total, detail);
   return stop_signal();
 }
 
