@@ -14,7 +14,7 @@ typedef struct forward_args {
   const char *weights, *config, *design, *in, *out;
   cli_list adapters;
   double gamma;
-  int trace, isa;
+  int trace, isa, read;
 } forward_args;
 
 /* The order of isa_names: "auto" leaves the choice to the backend. */
@@ -25,15 +25,14 @@ static const cli_option options[] = {
     {.name = "weights",
      .kind = CLI_TEXT,
      .offset = AT(weights),
-     .value = "FILE",
+     .value = "PATH",
      .required = 1,
-     .help = "safetensors of the base DiT, diffusers names"},
+     .help = "the base DiT, diffusers names: a safetensors file, an index of shards, or a model folder"},
     {.name = "config",
      .kind = CLI_TEXT,
      .offset = AT(config),
      .value = "FILE",
-     .required = 1,
-     .help = "config.json of the base DiT"},
+     .help = "config.json of the base DiT (default: the one beside the weights)"},
     {.name = "design",
      .kind = CLI_TEXT,
      .offset = AT(design),
@@ -66,6 +65,10 @@ static const cli_option options[] = {
      .required = 1,
      .help = "safetensors to write: output [B,F,C,H,W]; whole or untouched"},
     {.name = "trace", .kind = CLI_FLAG, .offset = AT(trace), .help = "also write embed, block.N, norm_out, time_emb"},
+    {.name = "read",
+     .kind = CLI_FLAG,
+     .offset = AT(read),
+     .help = "read the weights instead of mapping them, for network file systems"},
     {.name = "isa",
      .kind = CLI_CHOICE,
      .offset = AT(isa),
@@ -81,27 +84,22 @@ typedef struct forward {
   adapter a;
   layout l;
   design d;
-  st_file *weights, *in, **adapters;
+  st_file *in, **adapters;
   int n_adapters;
   st_writer *out;
 } forward;
 
-static int open_inputs(cli *c, const forward_args *a, forward *f, dit_config *cfg) {
+static int open_inputs(cli *c, const forward_args *a, forward *f) {
   int rc = OK;
   err *e = &c->err;
-  json *j = NULL;
   TRY(design_parse(e, a->design, &f->d));
   if (design_imports(&f->d)) FAIL(e, E_ARG, "design %s runs no model: its clips are read from files", a->design);
   design_layout(&f->d, &f->l);
-  TRY(json_read(e, a->config, &j));
-  TRY(dit_config_read(e, j, a->config, cfg));
-  TRY(st_open(e, a->weights, &f->weights));
   TRY(st_open(e, a->in, &f->in));
   TRY(mem_new(e, a->adapters.n, sizeof *f->adapters, "adapters", &f->adapters));
   for (; f->n_adapters < a->adapters.n; f->n_adapters++)
     TRY(st_open(e, a->adapters.v[f->n_adapters], &f->adapters[f->n_adapters]));
 out:
-  json_free(j);
   return rc;
 }
 
@@ -138,13 +136,13 @@ static void warn_unused(const forward *f) {
   }
 }
 
-static int compute(cli *c, const forward_args *a, forward *f, const dit_config *cfg) {
+static int compute(cli *c, const forward_args *a, forward *f) {
   int rc = OK;
   ctx *x = &f->c;
   ctx_options o = {.backend = "cpu", .threads = (int)c->threads, .isa = a->isa ? isa_names[a->isa] : NULL};
   TRY(ctx_open(x, &o));
-  TRY(dit_open(x, cfg, 0, &f->m));
-  TRY(dit_load(x, &f->m, f->weights));
+  const dit_source source = {.weights = a->weights, .config = a->config, .mode = a->read ? ST_READ : ST_MAP};
+  TRY(dit_from(x, &source, &f->m));
   TRY(open_adapter(c, a, f));
   warn_unused(f);
   TRY(st_writer_open(&x->err, &f->out));
@@ -162,7 +160,6 @@ static void forward_close(forward *f) {
   ctx_close(&f->c);
   for (int i = 0; i < f->n_adapters; i++) st_close(f->adapters[i]);
   free(f->adapters);
-  st_close(f->weights);
   st_close(f->in);
 }
 
@@ -170,11 +167,10 @@ static int run(cli *c, const void *args) {
   int rc = OK;
   const forward_args *a = args;
   forward f = {0};
-  dit_config cfg;
   struct stat s;
   if (stat(a->out, &s) == 0 && !S_ISREG(s.st_mode)) FAIL(&c->err, E_ARG, "--out %s is not a regular file", a->out);
-  TRY(open_inputs(c, a, &f, &cfg));
-  TRY(compute(c, a, &f, &cfg));
+  TRY(open_inputs(c, a, &f));
+  TRY(compute(c, a, &f));
   TRY(st_writer_save(f.out, &c->err, a->out));
   cli_note(c, "wrote %s", a->out);
 out:
@@ -186,12 +182,12 @@ const cli_verb verb_forward = {
     .name = "forward",
     .group = "look inside",
     .help = "one forward pass on tensors from a file",
-    .usage = "--weights FILE --config FILE --in FILE --out FILE",
+    .usage = "--weights PATH --in FILE --out FILE",
     .about =
         "Runs the DiT once on tensors from a file and writes what it computes, for anyone who converts weights or\n"
         "doubts a number. Names and layouts are those of diffusers; everything is read widened to float32.",
     .examples =
-        "tandem forward --weights dit.safetensors --config config.json --in x.safetensors --out y.safetensors\n"
+        "tandem forward --weights CogVideoX-5b --in x.safetensors --out y.safetensors\n"
         "tandem forward --weights dit.safetensors --config config.json --design sequence --adapter lora.safetensors "
         "\\\n"
         "    --in x.safetensors --out y.safetensors --trace",

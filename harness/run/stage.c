@@ -49,22 +49,13 @@ out:
 int stage_model_open(err *e, const stage_cell *cell, int threads, stage_model *out) {
   int rc = OK;
   const char *config = NULL, *weights = NULL;
-  json *j = NULL;
-  dit_config cfg;
-  st_file *f = NULL;
   *out = (stage_model){0};
   TRY(stage_input(e, cell, "config", &config));
   TRY(stage_input(e, cell, "weights", &weights));
-  TRY(json_read(e, config, &j));
-  TRY(dit_config_read(e, j, config, &cfg));
-  TRY(st_open(e, weights, &f));
   rc = ctx_open(&out->c, &(ctx_options){.backend = "cpu", .threads = threads});
-  if (rc == OK) rc = dit_open(&out->c, &cfg, 0, &out->m);
-  if (rc == OK) rc = dit_load(&out->c, &out->m, f);
+  if (rc == OK) rc = dit_from(&out->c, &(dit_source){.weights = weights, .config = config}, &out->m);
   if (rc != OK) FAIL(e, out->c.err.code, "%s", out->c.err.text);
 out:
-  st_close(f);
-  json_free(j);
   if (rc != OK) stage_model_close(out);
   return rc;
 }

@@ -132,6 +132,15 @@ void dit_close(ctx *c, dit *m) {
   *m = (dit){0};
 }
 
+int dit_params(err *e, const dit_config *cfg, param **out, int64_t *n) {
+  param_list p = {.e = e};
+  declare(&p, cfg, NULL, NULL);
+  int rc = params_end(&p);
+  *out = p.param;
+  *n = rc == OK ? p.n : 0;
+  return rc;
+}
+
 int dit_load(ctx *c, dit *m, const st_file *f) {
   int rc = OK;
   TRY(params_load(&(params_io){.c = c, .params = m->params, .n = m->n_params, .w = m->w}, &f, 1, 1));

@@ -227,8 +227,7 @@ out:
 int vae_load(ctx *c, vae *v, const st_file *const *files, int n) {
   int rc = OK;
   int64_t at = 0;
-  params_io io = {.c = c, .params = v->params, .n = v->n_params};
-  TRY(params_check(&io, files, n, 1));
+  TRY(params_check(&c->err, v->params, v->n_params, files, n, 1));
   for (int64_t i = 0; i < v->n_params; i++) {
     const param *p = &v->params[i];
     if (!held(v, p)) continue;

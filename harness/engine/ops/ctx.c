@@ -35,6 +35,9 @@ static const char *const op_names[OP_COUNT] = {
     [OP_CONV3D] = "conv3d",
     [OP_GROUP_NORM] = "group_norm",
     [OP_RESAMPLE] = "resample",
+    [OP_RMSNORM] = "rmsnorm",
+    [OP_ACT_MUL] = "act_mul",
+    [OP_SOFTMAX_REL] = "softmax_rel",
 };
 
 const ops *const *backend_list(void) {

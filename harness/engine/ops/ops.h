@@ -59,6 +59,9 @@ typedef enum op_id {
   OP_CONV3D,
   OP_GROUP_NORM,
   OP_RESAMPLE,
+  OP_RMSNORM,
+  OP_ACT_MUL,
+  OP_SOFTMAX_REL,
   OP_COUNT
 } op_id;
 
@@ -283,6 +286,25 @@ static inline int op_resample_frames(int frames, op_resampling kind) {
   if (kind == RESAMPLE_UP_TIME) return 2 * frames - frames % 2;
   return kind == RESAMPLE_POOL_TIME ? (frames + 1) / 2 : frames;
 }
+/* Inference only, as the text encoder is: these three have no gradient.
+ *
+ * y = x / sqrt(mean of x^2 over the row + eps) * w. w [1,D]. y may be x. */
+typedef struct op_rmsnorm_args {
+  view x, y, w;
+  double eps;
+} op_rmsnorm_args;
+/* y = act(x) * g, element by element. y may be x or g. */
+typedef struct op_act_mul_args {
+  view x, g, y;
+  op_act act;
+} op_act_mul_args;
+/* Softmax of each row of logits, with a bias by relative position. x, y [heads * n, n]: row h * n + i is query i of
+ * head h, column j is key j; the logit is x + table[bucket[j - i + n - 1]][h]. bucket: 2n - 1 entries in backend
+ * memory, rows of table [buckets, heads]. y may be x. */
+typedef struct op_softmax_rel_args {
+  view x, y, table;
+  const int32_t *bucket;
+} op_softmax_rel_args;
 
 typedef struct ctx ctx;
 
@@ -325,6 +347,9 @@ typedef struct ops {
   int (*conv3d)(ctx *, const op_conv3d_args *);
   int (*group_norm)(ctx *, const op_group_norm_args *);
   int (*resample)(ctx *, const op_resample_args *);
+  int (*rmsnorm)(ctx *, const op_rmsnorm_args *);
+  int (*act_mul)(ctx *, const op_act_mul_args *);
+  int (*softmax_rel)(ctx *, const op_softmax_rel_args *);
 } ops;
 
 /* Work done since the context was opened (or since the caller zeroed it). Bytes are the operands' sizes. */
@@ -406,6 +431,9 @@ int op_adamw(ctx *c, const op_adamw_args *a) TD_MUST_CHECK;
 int op_conv3d(ctx *c, const op_conv3d_args *a) TD_MUST_CHECK;
 int op_group_norm(ctx *c, const op_group_norm_args *a) TD_MUST_CHECK;
 int op_resample(ctx *c, const op_resample_args *a) TD_MUST_CHECK;
+int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) TD_MUST_CHECK;
+int op_act_mul(ctx *c, const op_act_mul_args *a) TD_MUST_CHECK;
+int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) TD_MUST_CHECK;
 int op_upload(ctx *c, void *dst, const void *host, size_t bytes) TD_MUST_CHECK;
 int op_download(ctx *c, void *host, const void *src, size_t bytes) TD_MUST_CHECK;
 

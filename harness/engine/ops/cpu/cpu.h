@@ -123,5 +123,8 @@ int cpu_adamw(ctx *c, const op_adamw_args *a);
 int cpu_conv3d(ctx *c, const op_conv3d_args *a);
 int cpu_group_norm(ctx *c, const op_group_norm_args *a);
 int cpu_resample(ctx *c, const op_resample_args *a);
+int cpu_rmsnorm(ctx *c, const op_rmsnorm_args *a);
+int cpu_act_mul(ctx *c, const op_act_mul_args *a);
+int cpu_softmax_rel(ctx *c, const op_softmax_rel_args *a);
 
 #endif

@@ -510,6 +510,52 @@ out:
   return rc;
 }
 
+/* --- the text encoder ------------------------------------------------------------------------------------------ */
+
+int cpu_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
+  const row_kernels *k = cpu_of(c)->row;
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * a->x.cols > SERIAL)
+  for (int64_t r = 0; r < a->x.rows; r += BLOCK_ROWS)
+    k->rms(&(row_rms){.rows = a->x.rows - r < BLOCK_ROWS ? a->x.rows - r : BLOCK_ROWS,
+                      .n = a->x.cols,
+                      .eps = (real)a->eps,
+                      .x = row_of(a->x, r),
+                      .w = a->w.p,
+                      .ldx = a->x.ld,
+                      .y = row_of(a->y, r),
+                      .ldy = a->y.ld});
+  return OK;
+}
+
+int cpu_act_mul(ctx *c, const op_act_mul_args *a) {
+  const row_kernels *k = cpu_of(c)->row;
+  const pieces p = cut(a->x.rows, a->x.cols, contiguous(a->x) && contiguous(a->g) && contiguous(a->y));
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * a->x.cols > SERIAL)
+  for (int64_t i = 0; i < p.count; i++)
+    k->act_mul(piece_cols(&p, i), a->act, piece_of(&p, a->x, i), piece_of(&p, a->g, i), piece_of(&p, a->y, i));
+  return OK;
+}
+
+/* A head's biases as one line: those of query i begin at its element n - 1 - i. */
+int cpu_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
+  const row_kernels *k = cpu_of(c)->row;
+  const int64_t n = a->x.cols, line = 2 * n - 1;
+  int rc = OK;
+  TRY(width_check(c, n, line, CPU_WORK));
+  for (int64_t d = 0; d < line; d++)
+    if (a->bucket[d] < 0 || a->bucket[d] >= a->table.rows)
+      FAIL(&c->err, E_ARG, "bucket[%lld] is %d, the table has %lld rows", (long long)d, (int)a->bucket[d],
+           (long long)a->table.rows);
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * n > SERIAL)
+  for (int64_t h = 0; h < a->table.cols; h++) {
+    real *bias = cpu_work(cpu_of(c), omp_get_thread_num());
+    for (int64_t d = 0; d < line; d++) bias[d] = row_of(a->table, a->bucket[d])[h];
+    for (int64_t i = 0; i < n; i++) k->softmax(n, row_of(a->x, h * n + i), bias + n - 1 - i, row_of(a->y, h * n + i));
+  }
+out:
+  return rc;
+}
+
 /* --- patches --------------------------------------------------------------------------------------------------- */
 
 /* Moves one patch between its row and the latents. */

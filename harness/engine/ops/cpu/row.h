@@ -93,6 +93,15 @@ typedef struct row_group {
   real *y;
   op_act act;
 } row_group;
+/* y = x / sqrt(mean x^2 + eps) * w. y may be x. */
+typedef struct row_rms {
+  int64_t rows, n;
+  real eps;
+  const real *x, *w;
+  int64_t ldx;
+  real *y;
+  int64_t ldy;
+} row_rms;
 
 struct row_kernels {
   void (*fold)(const row_fold *r);
@@ -113,6 +122,9 @@ struct row_kernels {
   void (*adamw)(const row_adamw *r);
   void (*moments)(const row_moments *r);
   void (*group)(const row_group *r);
+  void (*rms)(const row_rms *r);
+  void (*act_mul)(int64_t n, op_act act, const real *x, const real *g, real *y); /* y may be x or g */
+  void (*softmax)(int64_t n, const real *x, const real *bias, real *y);          /* of x + bias; y may be x */
 };
 
 #endif

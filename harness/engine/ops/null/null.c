@@ -101,6 +101,9 @@ NOTHING(adamw)
 NOTHING(conv3d)
 NOTHING(group_norm)
 NOTHING(resample)
+NOTHING(rmsnorm)
+NOTHING(act_mul)
+NOTHING(softmax_rel)
 
 const ops ops_null = {
     .name = "null",
@@ -140,4 +143,7 @@ const ops ops_null = {
     .conv3d = null_conv3d,
     .group_norm = null_group_norm,
     .resample = null_resample,
+    .rmsnorm = null_rmsnorm,
+    .act_mul = null_act_mul,
+    .softmax_rel = null_softmax_rel,
 };

@@ -334,6 +334,37 @@ static void group(const row_group *r) {
   }
 }
 
+static void rms(const row_rms *r) {
+  const int64_t n = r->n;
+  const real *w = r->w;
+  for (int64_t i = 0; i < r->rows; i++) {
+    const real *x = r->x + i * r->ldx;
+    real *y = r->y + i * r->ldy, q[LANES] = {0};
+    BY_LANES(n, q[l] += x[j] * x[j]);
+    const real rstd = R(1.0) / SQRT(tree(q) / (real)n + r->eps);
+    BY_COLUMNS(n, y[j] = x[j] * rstd * w[j]);
+  }
+}
+
+static void act_mul(int64_t n, op_act kind, const real *x, const real *g, real *y) {
+  switch (kind) {
+  case ACT_GELU_TANH: BY_COLUMNS(n, y[j] = vgelu(x[j]) * g[j]); break;
+  case ACT_SILU: BY_COLUMNS(n, y[j] = vsilu(x[j]) * g[j]); break;
+  default: BY_COLUMNS(n, y[j] = x[j] * g[j]); break;
+  }
+}
+
+static void softmax(int64_t n, const real *x, const real *bias, real *y) {
+  real top[LANES], sum[LANES] = {0};
+  for (int l = 0; l < LANES; l++) top[l] = x[0] + bias[0];
+  BY_LANES(n, real v = x[j] + bias[j]; y[j] = v; top[l] = v > top[l] ? v : top[l]);
+  real max = top[0];
+  for (int l = 1; l < LANES; l++) max = top[l] > max ? top[l] : max;
+  BY_LANES(n, real p = vexp2_low((y[j] - max) * VLOG2E); y[j] = p; sum[l] += p);
+  const real scale = R(1.0) / tree(sum);
+  BY_COLUMNS(n, y[j] *= scale);
+}
+
 #define TABLE CPU_NAME(row_kernels_, TD_ISA)
 const row_kernels TABLE = {
     .fold = fold,
@@ -352,4 +383,7 @@ const row_kernels TABLE = {
     .adamw = adamw,
     .moments = moments,
     .group = group,
+    .rms = rms,
+    .act_mul = act_mul,
+    .softmax = softmax,
 };
