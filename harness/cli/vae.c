@@ -371,7 +371,7 @@ static int run(cli *c, const void *args) {
   if (j.a->plan) {
     TRY(plan_size(&j));
   } else {
-    TRY(weights_open(e, j.a->weights, PART_VAE, ST_MAP, &j.weights));
+    TRY(weights_open(e, j.a->weights, PART_VAE, ST_READ, &j.weights));
     TRY(open_input(&j));
   }
   TRY((j.encode ? vae_encoded_shape : vae_decoded_shape)(e, &j.cfg, &j.o, &j.in, &j.out));
