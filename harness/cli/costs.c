@@ -47,6 +47,35 @@ out:
   return rc;
 }
 
+static int measure_design(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
+                          cost_table *to) {
+  int rc = OK;
+  plan_request q = *r;
+  design d;
+  TRY(design_parse(e, name, &d));
+  design_layout(&d, &q.l);
+  TRY(costs_measure(e, &q, model, name, sample_batch, to));
+out:
+  return rc;
+}
+
+/* An alias may say what a variant's name says already. */
+static int is_plain(const design_alias *a) {
+  for (const variant *const *v = variant_list(); *v; v++)
+    if (!strcmp((*v)->name, a->meaning)) return 1;
+  return 0;
+}
+
+int costs_designs(err *e, const plan_request *r, const char *model, int sample_batch, cost_table *to) {
+  int rc = OK;
+  for (const variant *const *v = variant_list(); *v; v++)
+    TRY(measure_design(e, r, model, (*v)->name, sample_batch, to));
+  for (const design_alias *a = design_aliases(); a->name; a++)
+    if (!is_plain(a)) TRY(measure_design(e, r, model, a->name, sample_batch, to));
+out:
+  return rc;
+}
+
 static const json *value(const study_row *r, const char *path) {
   return r->value[spec_find(path)].v;
 }

@@ -26,6 +26,8 @@ typedef struct cost_table {
  * training step. r->train and r->recompute are ignored; batches of training and of sampling may differ. */
 int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
                   cost_table *to) TD_MUST_CHECK;
+/* The same for every design of the program; r->l is ignored. */
+int costs_designs(err *e, const plan_request *r, const char *model, int sample_batch, cost_table *to) TD_MUST_CHECK;
 /* The same for a row of a study, with its batch and guidance. Nothing for clips of another program. */
 int costs_row(err *e, const study_row *r, cost_table *to) TD_MUST_CHECK;
 /* FLOPs of sampling one clip of the row, from the denoiser alone: all steps, both guidance passes, and the base

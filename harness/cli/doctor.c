@@ -306,36 +306,15 @@ static void examine(doctor *d) {
 
 /* --- plan: 13 x 60 x 90 latents (49 frames of 480 x 720), 226 text rows, batch 1, rank 128 --- */
 
-static int cost_of_design(cli *c, const dit_config *cfg, const char *model, const char *name, cost_table *to) {
-  int rc = OK;
-  design d;
-  plan_request q = {
-      .cfg = *cfg, .shape = {.rank = 128}, .batch = 1, .frames = 13, .height = 60, .width = 90, .n_text = 226};
-  TRY(design_parse(&c->err, name, &d));
-  design_layout(&d, &q.l);
-  TRY(costs_measure(&c->err, &q, model, name, 1, to));
-out:
-  return rc;
-}
-
-/* An alias may say what a variant's name says already. */
-static int is_plain(const design_alias *a) {
-  for (const variant *const *v = variant_list(); *v; v++)
-    if (!strcmp((*v)->name, a->meaning)) return 1;
-  return 0;
-}
-
 static int cost_of_model(cli *c, const char *file, const char *model, cost_table *to) {
   int rc = OK;
   json *j = NULL;
-  dit_config cfg;
+  plan_request q = {.shape = {.rank = 128}, .batch = 1, .frames = 13, .height = 60, .width = 90, .n_text = 226};
   char path[STORE_PATH];
   SAY(path, "%.900s/models/%s", cli_configs(c), file);
   TRY(json_read(&c->err, path, &j));
-  TRY(dit_config_read(&c->err, j, path, &cfg));
-  for (const variant *const *v = variant_list(); *v; v++) TRY(cost_of_design(c, &cfg, model, (*v)->name, to));
-  for (const design_alias *a = design_aliases(); a->name; a++)
-    if (!is_plain(a)) TRY(cost_of_design(c, &cfg, model, a->name, to));
+  TRY(dit_config_read(&c->err, j, path, &q.cfg));
+  TRY(costs_designs(&c->err, &q, model, 1, to));
 out:
   json_free(j);
   return rc;
