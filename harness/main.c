@@ -9,7 +9,7 @@ static const cli_verb *const verbs[] = {
     &verb_figure,   &verb_sheet,  &verb_report,    &verb_paper,   &verb_compare,
     &verb_baseline, &verb_gate,   &verb_study_kit, &verb_score,   &verb_pretrain,
     &verb_metrics,  &verb_show,   &verb_sql,       &verb_inspect, &verb_forward,
-    &verb_vae,      &verb_t5,     &verb_flow,      &verb_man,     &verb_completion,
+    &verb_t5,       &verb_vae,    &verb_flow,      &verb_man,     &verb_completion,
     &verb_version,  NULL};
 
 int main(int argc, char **argv) {

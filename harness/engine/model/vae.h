@@ -42,6 +42,11 @@ int vae_scale(const vae_config *c);
  * image-to-video are multiplied by vae_image_factor: 1.5-I2V was trained with the inverse. */
 double vae_image_factor(const vae_config *c);
 
+/* Image latents of an image-to-video model: (mean + exp(logvar / 2) * eps) * factor, n numbers (spec/model.md 10.3);
+ * factor is vae_image_factor. */
+void vae_image_latents(int64_t n, const float *mean, const float *logvar, const float *eps, double factor,
+                       float *out);
+
 /* Latent frames of `frames` frames, and frames that `latents` latent frames decode to; 0 for 0 or less. */
 int64_t vae_latent_frames(const vae_config *c, int64_t frames);
 int64_t vae_pixel_frames(const vae_config *c, int64_t latents);

@@ -1,4 +1,5 @@
 /* What a VAE's config says, and the arithmetic of frames and tiles that follows from it. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -114,6 +115,12 @@ int vae_scale(const vae_config *c) {
 
 double vae_image_factor(const vae_config *c) {
   return c->invert_scale_latents ? 1 / c->scaling_factor : c->scaling_factor;
+}
+
+void vae_image_latents(int64_t n, const float *mean, const float *logvar, const float *eps, double factor,
+                       float *out) {
+  for (int64_t i = 0; i < n; i++)
+    out[i] = (float)(((double)mean[i] + exp(.5 * (double)logvar[i]) * (double)eps[i]) * factor);
 }
 
 /* --- frames --- */

@@ -603,45 +603,6 @@ int op_adamw(ctx *c, const op_adamw_args *a) {
   return done(&k, c->ops->adamw(c, a));
 }
 
-int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
-  check k = begin(c, OP_RMSNORM);
-  operand(&k, "x", a->x);
-  like(&k, "y", a->y, "x", a->x);
-  shaped(&k, "w", a->w, 1, a->x.cols);
-  epsilon(&k, a->eps);
-  same_or_apart(&k, "y", a->y, "x", a->x);
-  apart(&k, "y", a->y, "w", a->w);
-  if (!pass(&k, a->x.rows, 4 * elements(a->x))) return k.rc; /* square, sum, two products */
-  return done(&k, c->ops->rmsnorm(c, a));
-}
-
-int op_act_mul(ctx *c, const op_act_mul_args *a) {
-  check k = begin(c, OP_ACT_MUL);
-  operand(&k, "x", a->x);
-  like(&k, "g", a->g, "x", a->x);
-  like(&k, "y", a->y, "x", a->x);
-  DEMAND(&k, a->act >= ACT_NONE && a->act <= ACT_SILU, E_ARG, "unknown activation %d", (int)a->act);
-  same_or_apart(&k, "y", a->y, "x", a->x);
-  same_or_apart(&k, "y", a->y, "g", a->g);
-  if (!pass(&k, a->x.rows, (act_flops(a->act, 0) + 1) * elements(a->x))) return k.rc;
-  return done(&k, c->ops->act_mul(c, a));
-}
-
-int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
-  check k = begin(c, OP_SOFTMAX_REL);
-  operand(&k, "x", a->x);
-  like(&k, "y", a->y, "x", a->x);
-  operand(&k, "table", a->table);
-  DEMAND(&k, a->x.rows == a->table.cols * a->x.cols, E_SHAPE,
-         "x " SHAPE " is not [%lld * n, n], with a column of table " SHAPE " for each head", SHAPE_OF(a->x),
-         (long long)a->table.cols, SHAPE_OF(a->table));
-  mapped(&k, "bias", a->bucket, 2 * a->x.cols - 1);
-  same_or_apart(&k, "y", a->y, "x", a->x);
-  apart(&k, "y", a->y, "table", a->table);
-  if (!pass(&k, a->x.rows, 6 * elements(a->x))) return k.rc; /* bias, maximum, difference, exp, sum, quotient */
-  return done(&k, c->ops->softmax_rel(c, a));
-}
-
 /* Rows of a clip; 0 after a refusal. */
 static int64_t clip_rows(check *k, int frames, int height, int width) {
   DEMAND(k, frames >= 1 && height >= 1 && width >= 1 && frames <= 1 << 20 && height <= 1 << 20 && width <= 1 << 20,
@@ -710,6 +671,45 @@ int op_resample(ctx *c, const op_resample_args *a) {
   apart(&k, "y", a->y, "x", a->x);
   if (!pass(&k, out, pool ? 2 * elements(a->y) : 0)) return k.rc;
   return done(&k, c->ops->resample(c, a));
+}
+
+int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
+  check k = begin(c, OP_RMSNORM);
+  operand(&k, "x", a->x);
+  like(&k, "y", a->y, "x", a->x);
+  shaped(&k, "w", a->w, 1, a->x.cols);
+  epsilon(&k, a->eps);
+  same_or_apart(&k, "y", a->y, "x", a->x);
+  apart(&k, "y", a->y, "w", a->w);
+  if (!pass(&k, a->x.rows, 4 * elements(a->x))) return k.rc; /* square, sum, two products */
+  return done(&k, c->ops->rmsnorm(c, a));
+}
+
+int op_act_mul(ctx *c, const op_act_mul_args *a) {
+  check k = begin(c, OP_ACT_MUL);
+  operand(&k, "x", a->x);
+  like(&k, "g", a->g, "x", a->x);
+  like(&k, "y", a->y, "x", a->x);
+  DEMAND(&k, a->act >= ACT_NONE && a->act <= ACT_SILU, E_ARG, "unknown activation %d", (int)a->act);
+  same_or_apart(&k, "y", a->y, "x", a->x);
+  same_or_apart(&k, "y", a->y, "g", a->g);
+  if (!pass(&k, a->x.rows, (act_flops(a->act, 0) + 1) * elements(a->x))) return k.rc;
+  return done(&k, c->ops->act_mul(c, a));
+}
+
+int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
+  check k = begin(c, OP_SOFTMAX_REL);
+  operand(&k, "x", a->x);
+  like(&k, "y", a->y, "x", a->x);
+  operand(&k, "table", a->table);
+  DEMAND(&k, a->x.rows == a->table.cols * a->x.cols, E_SHAPE,
+         "x " SHAPE " is not [%lld * n, n], with a column of table " SHAPE " for each head", SHAPE_OF(a->x),
+         (long long)a->table.cols, SHAPE_OF(a->table));
+  mapped(&k, "bias", a->bucket, 2 * a->x.cols - 1);
+  same_or_apart(&k, "y", a->y, "x", a->x);
+  apart(&k, "y", a->y, "table", a->table);
+  if (!pass(&k, a->x.rows, 6 * elements(a->x))) return k.rc; /* bias, maximum, difference, exp, sum, quotient */
+  return done(&k, c->ops->softmax_rel(c, a));
 }
 
 int op_upload(ctx *c, void *dst, const void *host, size_t bytes) {
