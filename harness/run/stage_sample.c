@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "media/composite.h"
 #include "media/video.h"
 #include "model/words.h"
 #include "run/stage_internal.h"
@@ -74,17 +75,11 @@ static int check_finite(err *e, const float *z, int64_t n, const char *what) {
 static int reduce_channels(err *e, const block_vae *vae, const float *alpha, int maximum, clip *c) {
   int rc = OK;
   clip three = {0};
+  matte_spread spread;
   TRY(clip_new(e, c->frames, c->height, c->width, 0, &three));
   TRY(block_vae_decode(e, vae, alpha, NULL, &three));
-  int64_t n = clip_voxels(c);
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const float *p = three.rgb + 3 * i;
-    float hi = fmaxf(p[0], fmaxf(p[1], p[2])), lo = fminf(p[0], fminf(p[1], p[2]));
-    sum += (double)hi - (double)lo;
-    if (maximum) c->alpha[i] = hi;
-  }
-  c->alpha_chroma = sum / (double)n;
+  composite_matte(clip_voxels(c), three.rgb, maximum ? c->alpha : NULL, &spread);
+  c->alpha_chroma = spread.mean;
   c->alpha_chroma_known = 1;
 out:
   clip_free(&three);

@@ -72,7 +72,7 @@ static int fits(const param *p, const st_tensor *t) {
   return !memcmp(p->shape + a, t->shape + b, (size_t)(p->rank - a) * sizeof(int64_t));
 }
 
-static const st_tensor *find(const st_file *const *files, int n, const char *name) {
+const st_tensor *params_find(const st_file *const *files, int n, const char *name) {
   const st_tensor *t = NULL;
   for (int i = 0; i < n && !t; i++) t = st_find(files[i], name);
   return t;
@@ -93,7 +93,7 @@ typedef struct checking {
 static void find_missing(checking *k) {
   for (int64_t i = 0; i < k->n; i++) {
     const param *p = &k->params[i];
-    if (find(k->files, k->n_files, p->name) || k->missing++ >= LISTED) continue;
+    if (params_find(k->files, k->n_files, p->name) || k->missing++ >= LISTED) continue;
     text_addf(&k->list, "\n  %s: want ", p->name);
     add_shape(&k->list, p->rank, p->shape);
     text_add(&k->list, ", file has none");
@@ -107,7 +107,7 @@ static int floating(dtype t) {
 static void find_misshapen(checking *k) {
   for (int64_t i = 0; i < k->n; i++) {
     const param *p = &k->params[i];
-    const st_tensor *t = find(k->files, k->n_files, p->name);
+    const st_tensor *t = params_find(k->files, k->n_files, p->name);
     if (!t || (fits(p, t) && floating(t->type)) || k->misshapen++ >= LISTED) continue;
     text_addf(&k->list, "\n  %s: want ", p->name);
     add_shape(&k->list, p->rank, p->shape);
@@ -188,7 +188,7 @@ int params_load(const params_io *io, const st_file *const *files, int n_files, i
   for (int64_t i = 0; i < io->n; i++) {
     const param *p = &io->params[i];
     TRY(mem_new(e, p->count, sizeof(real), p->name, &buffer));
-    TRY(st_read_real(e, find(files, n_files, p->name), buffer));
+    TRY(st_read_real(e, params_find(files, n_files, p->name), buffer));
     TRY(op_upload(io->c, io->w + p->offset, buffer, (size_t)p->count * sizeof(real)));
     free(buffer);
     buffer = NULL;

@@ -29,6 +29,8 @@ typedef struct params_io {
   int64_t n;
   real *w; /* backend */
 } params_io;
+/* The tensor of that name in one of the files, or NULL. */
+const st_tensor *params_find(const st_file *const *files, int n_files, const char *name);
 /* Do the files hold every parameter in its shape, in a floating type? Missing and misshapen tensors, and with
  * `strict` those that no parameter asked for, are counted and listed in one message, some of each kind. [n], [1,n]
  * and [1,1,n] fit each other. */
