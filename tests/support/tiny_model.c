@@ -123,21 +123,26 @@ void tiny_close(tiny *t) {
   ctx_close(&t->c);
 }
 
-static dit_io io_of(tiny *t, int recompute) {
-  return (dit_io){.latents = t->latents, .text = t->text, .t = t->t, .out = t->out, .recompute = recompute};
+dit_io tiny_io(tiny *t, int level) {
+  static const unsigned char levels[3][8] = {{0}, {1, 1, 1, 1, 1, 1, 1, 1}, {2, 2, 2, 2, 2, 2, 2, 2}};
+  return (dit_io){.latents = t->latents, .text = t->text, .t = t->t, .out = t->out, .level = levels[level]};
 }
 
-double tiny_loss(tiny *t, int recompute) {
+double tiny_loss(tiny *t, int level) {
+  dit_io io = tiny_io(t, level);
+  return tiny_loss_of(t, &io);
+}
+
+double tiny_loss_of(tiny *t, const dit_io *io) {
   if (t->a.g) MUST(op_fill(&t->c, view_of(t->a.g, 1, t->a.n_reals), 0));
   if (t->m.g) MUST(op_fill(&t->c, view_of(t->m.g, 1, t->m.n_reals), 0));
   t->loss[0] = 0;
-  dit_io io = io_of(t, recompute);
-  MUST(dit_loss(&t->c, &t->m, &t->a, &t->g, &io, t->target, t->loss));
+  MUST(dit_loss(&t->c, &t->m, &t->a, &t->g, io, t->target, t->loss));
   return t->loss[0];
 }
 
 void tiny_forward(tiny *t) {
-  dit_io io = io_of(t, 0);
+  dit_io io = tiny_io(t, 0);
   MUST(dit_forward(&t->c, &t->m, &t->a, &t->g, &io));
 }
 

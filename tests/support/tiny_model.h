@@ -42,7 +42,10 @@ void tiny_fill(tiny *t, real *block, int64_t n, double scale, uint32_t sub);
 /* Fails the running test with the context's text. */
 void tiny_must(tiny *t, int rc, const char *what);
 /* Forward and loss; gradients of adapter and (if trainable) model are zeroed first. */
-double tiny_loss(tiny *t, int recompute);
+double tiny_loss(tiny *t, int level);
+/* The same with what the caller chose in tiny_io. */
+dit_io tiny_io(tiny *t, int level);
+double tiny_loss_of(tiny *t, const dit_io *io);
 void tiny_forward(tiny *t);
 /* Every design of the table with its defaults, then each option changed alone; ended by NULL. Static storage. */
 const char *const *tiny_designs(void);

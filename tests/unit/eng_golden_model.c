@@ -241,7 +241,7 @@ static void open_step(bench *b, const st_file *in, step_data *s) {
   schedule_abar(1.0, s->abar);
 }
 
-static double loss_of(bench *b, step_data *s, const st_tensor *t, const st_tensor *eps, int recompute) {
+static double loss_of(bench *b, step_data *s, const st_tensor *t, const st_tensor *eps, int level) {
   double time[16], loss;
   size_t mark = arena_mark(&b->c.mem);
   real *e = upload_new(b, eps);
@@ -257,7 +257,9 @@ static double loss_of(bench *b, step_data *s, const st_tensor *t, const st_tenso
                                    .y = view_of(s->target + i * n, 1, n), .n = 2, .x = {z, q}, .c = {-ce, ca}}));
   }
   s->loss[0] = s->loss[1] = 0;
-  dit_io io = {.latents = s->x, .text = s->text, .t = time, .out = s->out, .recompute = recompute};
+  static const unsigned char levels[3][2] = {{0, 0}, {1, 1}, {2, 2}};
+  dit_io io = {
+      .latents = s->x, .text = s->text, .t = time, .out = s->out, .level = levels[level], .pieces = 1 + level};
   CHECK_OK(&b->c, dit_loss(&b->c, &b->m, &b->a, &s->g, &io, s->target, s->loss));
   loss = s->loss[0];
   arena_release(&b->c.mem, mark);
@@ -293,7 +295,7 @@ static void compare_params(bench *b, const st_file *want, const char *prefix, co
   }
 }
 
-static void train_case(const char *file, const char *name, int recompute) {
+static void train_case(const char *file, const char *name, int level) {
   bench b;
   step_data s = {0};
   open_model(&b, "dit_rope", 0);
@@ -306,7 +308,7 @@ static void train_case(const char *file, const char *name, int recompute) {
     snprintf(t, sizeof t, "in.t.%d", k);
     snprintf(eps, sizeof eps, "in.eps.%d", k);
     CHECK_OK(&b.c, op_fill(&b.c, view_of(b.a.g, 1, b.a.n_reals), 0));
-    double loss = loss_of(&b, &s, st_find(in, t), st_find(in, eps), recompute), want_loss, square;
+    double loss = loss_of(&b, &s, st_find(in, t), st_find(in, eps), level), want_loss, square;
     want_loss = dtype_get(losses->type, losses->data, k);
     if (!(fabs(loss - want_loss) <= LOSS_TOL * fabs(want_loss)))
       fail_msg("%s step %d: loss %.12g, want %.12g", file, k, loss, want_loss);
@@ -340,13 +342,13 @@ static void train_case(const char *file, const char *name, int recompute) {
 
 static void test_train(void **state) {
   (void)state;
-  for (int recompute = 0; recompute < 2; recompute++) {
-    train_case("train_A_hard.safetensors", "sequence", recompute);
-    train_case("train_A_soft.safetensors", "sequence:mask=soft", recompute);
-    train_case("train_B.safetensors", "sequence:rgb_to_alpha=off", recompute);
-    train_case("train_C.safetensors", "sequence:text_to_alpha=on", recompute);
-    train_case("train_D1.safetensors", "batch:exchange=module", recompute);
-    train_case("train_E.safetensors", "latent", recompute);
+  for (int level = 0; level < 3; level++) {
+    train_case("train_A_hard.safetensors", "sequence", level);
+    train_case("train_A_soft.safetensors", "sequence:mask=soft", level);
+    train_case("train_B.safetensors", "sequence:rgb_to_alpha=off", level);
+    train_case("train_C.safetensors", "sequence:text_to_alpha=on", level);
+    train_case("train_D1.safetensors", "batch:exchange=module", level);
+    train_case("train_E.safetensors", "latent", level);
   }
 }
 
@@ -358,9 +360,9 @@ static void test_train_base(void **state) {
   open_design(&b, "base", 0);
   st_file *in = open_golden(&b.c, "train_base.safetensors");
   open_step(&b, in, &s);
-  for (int recompute = 0; recompute < 2; recompute++) {
+  for (int level = 0; level < 3; level++) {
     CHECK_OK(&b.c, op_fill(&b.c, view_of(b.m.g, 1, b.m.n_reals), 0));
-    double loss = loss_of(&b, &s, st_find(in, "in.t"), st_find(in, "in.eps"), recompute);
+    double loss = loss_of(&b, &s, st_find(in, "in.t"), st_find(in, "in.eps"), level);
     const st_tensor *w = st_find(in, PREFIX ".loss");
     double want = dtype_get(w->type, w->data, 0);
     if (!(fabs(loss - want) <= LOSS_TOL * want)) fail_msg("loss %.12g, want %.12g", loss, want);
