@@ -14,6 +14,7 @@
 #include "model/safetensors.h"
 
 #define MUON_MOMENTUM 0.95
+#define PIECES 8 /* of feed-forward rows, where a block is run again */
 
 train_config train_defaults(int base) {
   train_config f = {.steps = base ? 3000 : 900,
@@ -60,6 +61,7 @@ typedef struct trainer {
   real *stage, *stage_target, *stage_text;
   float *noise;
   double *t;
+  unsigned char *level; /* [layers], NULL: everything is kept */
   int64_t *order, epoch;
   float *losses;
   double abar[SCHEDULE_STEPS];
@@ -83,7 +85,8 @@ static int measure(trainer *r, size_t *bytes) {
                     .n_text = r->data->n_text,
                     .train = 1,
                     .base = !r->a,
-                    .recompute = f->recompute};
+                    .level = r->level,
+                    .pieces = r->level ? PIECES : 1};
   int rc = plan_measure(&r->c->err, &q, &cost);
   int64_t d = dit_width(&r->m->cfg), big = 4 * d * d;
   size_t muon = f->muon_lr > 0 ? (size_t)(3 * big + 2 * d * d) * sizeof(real) + 8 * ARENA_ALIGN : 0;
@@ -484,7 +487,8 @@ static int train_step(trainer *r, double *grad_norm) {
                .t = r->t,
                .ofs = NULL,
                .out = r->out.p,
-               .recompute = r->cfg->recompute};
+               .level = r->level,
+               .pieces = r->level ? PIECES : 1};
   TRY(dit_loss(r->c, r->m, r->a, &r->g, &io, r->target.p, r->scalars));
   TRY(op_sumsq(r->c, r->scalars + 1, r->grad, r->n));
   TRY(read_scalar(r, 0, &loss));
@@ -542,6 +546,8 @@ static int open_trainer(trainer *r, const design *d) {
   r->epoch = -1;
   schedule_abar(r->cfg->snr_shift, r->abar);
   TRY(check(r));
+  if (r->cfg->recompute) TRY(mem_new(&c->err, r->m->cfg.layers, 1, "levels", &r->level));
+  if (r->level) memset(r->level, 2, (size_t)r->m->cfg.layers);
   TRY(measure(r, &bytes));
   TRY(ctx_arena(c, bytes));
   TRY(take(r));
@@ -563,6 +569,7 @@ static void close_trainer(trainer *r) {
   free(r->stage_text);
   free(r->noise);
   free(r->t);
+  free(r->level);
   free(r->order);
   free(r->losses);
 }

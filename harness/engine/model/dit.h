@@ -170,7 +170,12 @@ typedef struct dit_io {
   real *out;           /* backend [B, streams*F, out_channels, H, W]; halves that are not predicted are zero */
   dit_trace trace;
   void *user;
-  int recompute; /* keep only block inputs and run blocks again in the backward pass */
+  /* What a block keeps for the backward pass, host [layers]: 0 everything, 1 its input, attention output and
+   * log-sum-exp, 2 its input. NULL: 0 for every block. The rest is computed again, with the same bits. */
+  const unsigned char *level;
+  /* Pieces that the rows of feed-forward parts are taken in: their hidden rows exist for one piece at a time. 0: one.
+   * The same bits for any number. A base in training takes one, since its weight gradients sum over all rows. */
+  int pieces;
 } dit_io;
 
 typedef struct dit_acts dit_acts; /* what the backward pass needs; lives in the context's arena */
