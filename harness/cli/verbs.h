@@ -34,6 +34,7 @@ extern const cli_verb verb_sql;
 extern const cli_verb verb_status;
 extern const cli_verb verb_study_kit;
 extern const cli_verb verb_table;
+extern const cli_verb verb_vae;
 extern const cli_verb verb_verify;
 extern const cli_verb verb_version;
 extern const cli_verb verb_why;

@@ -78,7 +78,7 @@ static int wanted(const params_io *io, const char *name) {
   return 0;
 }
 
-static const st_tensor *find(const st_file *const *files, int n, const char *name) {
+const st_tensor *params_find(const st_file *const *files, int n, const char *name) {
   const st_tensor *t = NULL;
   for (int i = 0; i < n && !t; i++) t = st_find(files[i], name);
   return t;
@@ -88,7 +88,7 @@ static int describe(const params_io *io, const st_file *const *files, int n_file
   int count = 0;
   for (int64_t i = 0; i < io->n; i++) {
     const param *p = &io->params[i];
-    const st_tensor *t = find(files, n_files, p->name);
+    const st_tensor *t = params_find(files, n_files, p->name);
     if (t && fits(p, t) && t->type != DT_I64 && t->type != DT_I32 && t->type != DT_U8) continue;
     if (count++ >= 8) continue;
     text_addf(bad, "\n  %s: want ", p->name);
@@ -107,28 +107,36 @@ static int describe(const params_io *io, const st_file *const *files, int n_file
   return count;
 }
 
-int params_load(const params_io *io, const st_file *const *files, int n_files, int strict) {
+int params_check(const params_io *io, const st_file *const *files, int n_files, int strict) {
   int rc = OK;
   err *e = &io->c->err;
   text bad = {0};
-  real *buffer = NULL;
   int count = describe(io, files, n_files, strict, &bad);
   if (count) {
     TRY(text_ok(&bad, e));
     FAIL(e, E_SHAPE, "%s: %d tensors do not fit the model:%s%s", n_files ? st_path(files[0]) : "(no file)", count,
          bad.p, count > 8 ? "\n  ..." : "");
   }
+out:
+  text_free(&bad);
+  return rc;
+}
+
+int params_load(const params_io *io, const st_file *const *files, int n_files, int strict) {
+  int rc = OK;
+  err *e = &io->c->err;
+  real *buffer = NULL;
+  TRY(params_check(io, files, n_files, strict));
   for (int64_t i = 0; i < io->n; i++) {
     const param *p = &io->params[i];
     TRY(mem_new(e, p->count, sizeof(real), p->name, &buffer));
-    TRY(st_read_real(e, find(files, n_files, p->name), buffer));
+    TRY(st_read_real(e, params_find(files, n_files, p->name), buffer));
     TRY(op_upload(io->c, io->w + p->offset, buffer, (size_t)p->count * sizeof(real)));
     free(buffer);
     buffer = NULL;
   }
 out:
   free(buffer);
-  text_free(&bad);
   return rc;
 }
 

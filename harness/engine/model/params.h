@@ -28,8 +28,12 @@ typedef struct params_io {
   int64_t n;
   real *w; /* backend */
 } params_io;
-/* Fills w from the files by name. All missing and misshapen tensors are listed in one message; with `strict`, tensors
- * of the files that no parameter asked for are listed too. [n], [1,n] and [1,1,n] fit each other. */
+/* The tensor of that name in one of the files, or NULL. */
+const st_tensor *params_find(const st_file *const *files, int n_files, const char *name);
+/* Are all parameters in the files? All missing and misshapen tensors are listed in one message; with `strict`,
+ * tensors of the files that no parameter asked for are listed too. [n], [1,n] and [1,1,n] fit each other. */
+int params_check(const params_io *io, const st_file *const *files, int n_files, int strict) TD_MUST_CHECK;
+/* The same, then fills w. */
 int params_load(const params_io *io, const st_file *const *files, int n_files, int strict) TD_MUST_CHECK;
 int params_save(const params_io *io, dtype t, st_writer *to) TD_MUST_CHECK;
 /* Uniform in +-bound. */

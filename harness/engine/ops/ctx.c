@@ -32,6 +32,9 @@ static const char *const op_names[OP_COUNT] = {
     [OP_MSE] = "mse",
     [OP_SUMSQ] = "sumsq",
     [OP_ADAMW] = "adamw",
+    [OP_CONV3D] = "conv3d",
+    [OP_GROUP_NORM] = "group_norm",
+    [OP_RESAMPLE] = "resample",
 };
 
 const ops *const *backend_list(void) {

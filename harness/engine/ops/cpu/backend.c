@@ -144,4 +144,7 @@ const ops ops_cpu = {
     .mse = cpu_mse,
     .sumsq = cpu_sumsq,
     .adamw = cpu_adamw,
+    .conv3d = cpu_conv3d,
+    .group_norm = cpu_group_norm,
+    .resample = cpu_resample,
 };

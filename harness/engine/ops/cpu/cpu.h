@@ -120,5 +120,8 @@ int cpu_unpatch(ctx *c, const op_patch_args *a);
 int cpu_mse(ctx *c, const op_mse_args *a);
 int cpu_sumsq(ctx *c, double *out, const real *x, int64_t n);
 int cpu_adamw(ctx *c, const op_adamw_args *a);
+int cpu_conv3d(ctx *c, const op_conv3d_args *a);
+int cpu_group_norm(ctx *c, const op_group_norm_args *a);
+int cpu_resample(ctx *c, const op_resample_args *a);
 
 #endif

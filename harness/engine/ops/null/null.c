@@ -98,6 +98,9 @@ NOTHING(act_bwd)
 NOTHING(patch)
 NOTHING(mse)
 NOTHING(adamw)
+NOTHING(conv3d)
+NOTHING(group_norm)
+NOTHING(resample)
 
 const ops ops_null = {
     .name = "null",
@@ -134,4 +137,7 @@ const ops ops_null = {
     .mse = null_mse,
     .sumsq = null_sumsq,
     .adamw = null_adamw,
+    .conv3d = null_conv3d,
+    .group_norm = null_group_norm,
+    .resample = null_resample,
 };
