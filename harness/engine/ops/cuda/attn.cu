@@ -1,5 +1,5 @@
-/* Flash attention, forward. One block: one tile of queries of one head against its runs of keys, softmax carried along
- * in units of log2. */
+/* Flash attention, forward. One block: one tile of queries of one head against its runs of keys, softmax carried
+ * along in units of log2. */
 #include "ops/cuda/attn_parts.cuh"
 
 /* --- bf16, head size 64: 4 warps of 32 queries; keys and values in two buffers --- */
@@ -10,7 +10,7 @@ struct mma_state {
 };
 
 /* s = q k^T */
-__device__ __forceinline__ void mma_scores(float (&s)[2][8][4], const uint32_t (&q)[2][4][4], uint32_t k) {
+DEVICE void mma_scores(float (&s)[2][8][4], const uint32_t (&q)[2][4][4], uint32_t k) {
   lane_at l = lane_b();
 #pragma unroll
   for (int i = 0; i < 64; i++) s[i >> 5][i >> 2 & 7][i & 3] = 0;
@@ -30,7 +30,7 @@ __device__ __forceinline__ void mma_scores(float (&s)[2][8][4], const uint32_t (
 }
 
 /* Keys from n on get no weight. */
-__device__ __forceinline__ void mma_mask(float (&s)[2][8][4], int n) {
+DEVICE void mma_mask(float (&s)[2][8][4], int n) {
   int t = threadIdx.x & 3;
 #pragma unroll
   for (int i = 0; i < 64; i++) {
@@ -39,14 +39,14 @@ __device__ __forceinline__ void mma_mask(float (&s)[2][8][4], int n) {
 }
 
 /* Scores of 16 rows to probabilities, relative to the largest so far; what was summed before is rescaled. */
-__device__ __forceinline__ void mma_softmax(float (&s)[8][4], mma_state &w, int m, float scale, float bias) {
+DEVICE void mma_softmax(float (&s)[8][4], mma_state &w, int m, float scale, float bias) {
 #pragma unroll
   for (int h = 0; h < 2; h++) {
     float top = -ATTN_INF;
 #pragma unroll
     for (int j = 0; j < 8; j++) top = fmaxf(top, fmaxf(s[j][2 * h], s[j][2 * h + 1]));
-    top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 1));
-    top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 2));
+    top = fmaxf(top, __shfl_xor_sync(FULL, top, 1));
+    top = fmaxf(top, __shfl_xor_sync(FULL, top, 2));
     top = fmaxf(w.max[m][h], fmaf(top, scale, bias));
     float fade = exp2_fast(w.max[m][h] - top), add = bias - top, sum = 0;
     w.max[m][h] = top;
@@ -63,7 +63,7 @@ __device__ __forceinline__ void mma_softmax(float (&s)[8][4], mma_state &w, int 
 }
 
 /* o += p v */
-__device__ __forceinline__ void mma_values(mma_state &w, const float (&p)[2][8][4], uint32_t v) {
+DEVICE void mma_values(mma_state &w, const float (&p)[2][8][4], uint32_t v) {
   lane_at l = lane_a();
 #pragma unroll
   for (int k = 0; k < 4; k++) {
@@ -89,7 +89,7 @@ __device__ __forceinline__ void mma_values(mma_state &w, const float (&p)[2][8][
 }
 
 /* The warp's 32 rows of o and lse; `own` is its part of shared memory. */
-__device__ __forceinline__ void mma_finish(const attn_fwd_args &a, attn_tile tile, mma_state &w, char *own) {
+DEVICE void mma_finish(const attn_fwd_args &a, attn_tile tile, mma_state &w, char *own) {
   int warp = threadIdx.x >> 5, g = (threadIdx.x & 31) >> 2;
 #pragma unroll
   for (int m = 0; m < 2; m++) {
@@ -98,8 +98,8 @@ __device__ __forceinline__ void mma_finish(const attn_fwd_args &a, attn_tile til
 #pragma unroll
     for (int h = 0; h < 2; h++) {
       float sum = w.sum[m][h];
-      sum += __shfl_xor_sync(0xffffffffu, sum, 1);
-      sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+      sum += __shfl_xor_sync(FULL, sum, 1);
+      sum += __shfl_xor_sync(FULL, sum, 2);
       inv[h] = 1 / sum;
       int r = first + g + 8 * h;
       if ((threadIdx.x & 3) == 0 && r < tile.rows)
@@ -111,15 +111,15 @@ __device__ __forceinline__ void mma_finish(const attn_fwd_args &a, attn_tile til
 #pragma unroll
   for (int m = 0; m < 2; m++) {
     int first = 32 * warp + 16 * m;
-    store_rows(rows_at<bf16>(a.o, tile.row + first, blockIdx.y * ATTN_MMA_DIM), a.o.ld, tile.rows - first,
+    store_rows(at<bf16>(a.o, tile.row + first, blockIdx.y * ATTN_MMA_DIM), a.o.ld, tile.rows - first,
                own + 16 * m * ROW_BYTES);
   }
 }
 
-__device__ __forceinline__ void mma_fetch(const attn_fwd_args &a, const chunk &c, uint32_t to) {
+DEVICE void mma_fetch(const attn_fwd_args &a, const chunk &c, uint32_t to) {
   int col = blockIdx.y * ATTN_MMA_DIM;
-  copy_rows<ATTN_MMA_ROWS>(to, rows_at<bf16>(a.k, c.row, col), a.k.ld, c.n);
-  copy_rows<ATTN_MMA_ROWS>(to + BLOCK_BYTES, rows_at<bf16>(a.v, c.row, col), a.v.ld, c.n);
+  copy_rows<ATTN_MMA_ROWS>(to, at<bf16>(a.k, c.row, col), a.k.ld, c.n);
+  copy_rows<ATTN_MMA_ROWS>(to + BLOCK_BYTES, at<bf16>(a.v, c.row, col), a.v.ld, c.n);
 }
 
 extern "C" __global__ void __launch_bounds__(ATTN_MMA_THREADS, 2) attn_fwd_mma(const attn_fwd_args a) {
@@ -137,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(ATTN_MMA_THREADS, 2) attn_fwd_mma(c
 
   /* the queries pass through the second buffer, which the loop fills only after its first barrier */
   chunk now = next_chunk<ATTN_MMA_ROWS>(w), next = next_chunk<ATTN_MMA_ROWS>(w);
-  copy_rows<ATTN_MMA_QUERIES>(base + 2 * BLOCK_BYTES, rows_at<bf16>(a.q, tile.row, blockIdx.y * ATTN_MMA_DIM), a.q.ld,
+  copy_rows<ATTN_MMA_QUERIES>(base + 2 * BLOCK_BYTES, at<bf16>(a.q, tile.row, blockIdx.y * ATTN_MMA_DIM), a.q.ld,
                               tile.rows);
   copy_commit();
   mma_fetch(a, now, base);
@@ -174,8 +174,7 @@ template <int DIM> struct plain_state {
 
 /* Scores to probabilities; a row lies in eight neighbouring lanes. The exponent is rounded once and used twice, so a
  * single key has weight one exactly. */
-template <int DIM>
-__device__ __forceinline__ void plain_softmax(float (&s)[4][4], plain_state<DIM> &w, int n, float scale, float bias) {
+template <int DIM> DEVICE void plain_softmax(float (&s)[4][4], plain_state<DIM> &w, int n, float scale, float bias) {
   int tx = threadIdx.x & 7;
 #pragma unroll
   for (int i = 0; i < 4; i++) {
@@ -186,7 +185,7 @@ __device__ __forceinline__ void plain_softmax(float (&s)[4][4], plain_state<DIM>
       top = fmaxf(top, s[i][j]);
     }
 #pragma unroll
-    for (int d = 4; d; d >>= 1) top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, d));
+    for (int d = 4; d; d >>= 1) top = fmaxf(top, __shfl_xor_sync(FULL, top, d));
     float fade = exp2f(w.max[i] - top);
     w.max[i] = top;
 #pragma unroll
@@ -201,14 +200,14 @@ __device__ __forceinline__ void plain_softmax(float (&s)[4][4], plain_state<DIM>
 }
 
 template <class S, int DIM>
-__device__ __forceinline__ void plain_finish(const attn_fwd_args &a, attn_tile tile, const plain_state<DIM> &w) {
+DEVICE void plain_finish(const attn_fwd_args &a, attn_tile tile, const plain_state<DIM> &w) {
   int ty = threadIdx.x >> 3;
   float inv[4];
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     float sum = w.sum[i];
 #pragma unroll
-    for (int d = 4; d; d >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, d);
+    for (int d = 4; d; d >>= 1) sum += __shfl_xor_sync(FULL, sum, d);
     inv[i] = 1 / sum;
     if ((threadIdx.x & 7) == 0 && ty + 8 * i < tile.rows)
       a.lse[blockIdx.y * a.lse_ld + tile.row + ty + 8 * i] = (w.max[i] + log2f(sum)) * ATTN_LN2;
@@ -216,7 +215,7 @@ __device__ __forceinline__ void plain_finish(const attn_fwd_args &a, attn_tile t
   store_plain<S, DIM>(a.o, tile, blockIdx.y * a.dim, w.o, inv, a.dim, a.wide);
 }
 
-template <class S, int DIM> __device__ __forceinline__ void plain_forward(const attn_fwd_args &a) {
+template <class S, int DIM> DEVICE void plain_forward(const attn_fwd_args &a) {
   extern __shared__ __align__(16) float plain_shared[];
   constexpr int TILE = ATTN_PLAIN_ROWS * (DIM + ATTN_PLAIN_PAD);
   float *q = plain_shared, *k = q + TILE, *v = k + TILE, *p = v + TILE;
@@ -231,11 +230,11 @@ template <class S, int DIM> __device__ __forceinline__ void plain_forward(const 
 #pragma unroll
     for (int j = 0; j < DIM / 32; j++) st.o[i][j] = make_float4(0, 0, 0, 0);
   }
-  load_plain<S, DIM>(q, rows_at<S>(a.q, tile.row, col), a.q.ld, tile.rows, a.dim, a.wide);
+  load_plain<S, DIM>(q, at<S>(a.q, tile.row, col), a.q.ld, tile.rows, a.dim, a.wide);
   for (chunk c = next_chunk<ATTN_PLAIN_ROWS>(w); c.n; c = next_chunk<ATTN_PLAIN_ROWS>(w)) {
     float s[4][4];
-    load_plain<S, DIM>(k, rows_at<S>(a.k, c.row, col), a.k.ld, c.n, a.dim, a.wide);
-    load_plain<S, DIM>(v, rows_at<S>(a.v, c.row, col), a.v.ld, c.n, a.dim, a.wide);
+    load_plain<S, DIM>(k, at<S>(a.k, c.row, col), a.k.ld, c.n, a.dim, a.wide);
+    load_plain<S, DIM>(v, at<S>(a.v, c.row, col), a.v.ld, c.n, a.dim, a.wide);
     __syncthreads();
     times_turned<DIM>(s, q, k, a.dim);
     plain_softmax<DIM>(s, st, c.n, scale, c.bias * ATTN_LOG2E);
@@ -248,7 +247,7 @@ template <class S, int DIM> __device__ __forceinline__ void plain_forward(const 
 }
 
 #define PLAIN(name, S, DIM)                                                                                          \
-  extern "C" __global__ void __launch_bounds__(ATTN_PLAIN_THREADS) name(const attn_fwd_args a) {                     \
+  extern "C" __global__ void __launch_bounds__(ATTN_PLAIN_THREADS, 3) name(const attn_fwd_args a) {                  \
     plain_forward<S, DIM>(a);                                                                                        \
   }
 PLAIN(attn_fwd_f32_64, float, 64)

@@ -1,24 +1,25 @@
 /* What the host tells the attention kernels; read by C and by CUDA.
  *
  * A block works on one tile of one head: rows that lie together, see the same list of runs and are written by no
- * other block. A run is a stretch of rows of the other side with one bias. Blocks take their list's runs in order, each
- * in chunks counted from its first row, so sums have one order.
- *   forward, dq   tile: queries of one span; runs: the key spans of its group
- *   dk, dv        tile: keys that the same groups see; runs: those groups' query spans
- * grid = (tiles, heads). */
+ * other block. A run is a stretch of rows of the other side with one bias. Blocks take their list's runs in order,
+ * each in chunks counted from its first row, so sums have one order. forward, dq   tile: queries of one span; runs:
+ * the key spans of its group dk, dv        tile: keys that the same groups see; runs: those groups' query spans grid
+ * = (tiles, heads). */
 #ifndef TD_OPS_CUDA_ATTN_ARGS_H
 #define TD_OPS_CUDA_ATTN_ARGS_H
 
 #include <stdint.h>
 
+#include "ops/cuda/args.h"
+
 enum {
-  ATTN_MMA_DIM = 64,     /* head size of the tensor core kernels */
+  ATTN_MMA_DIM = 64,      /* head size of the tensor core kernels */
   ATTN_MMA_QUERIES = 128, /* rows of a forward tile, tensor cores */
   ATTN_MMA_ROWS = 64,     /* rows of a backward tile, tensor cores; rows of a chunk, both passes */
   ATTN_MMA_THREADS = 128,
   ATTN_PLAIN_ROWS = 32, /* rows of a tile and of a chunk, plain kernels */
   ATTN_PLAIN_THREADS = 64,
-  ATTN_PLAIN_PAD = 4,   /* floats added to a row in shared memory, against bank conflicts */
+  ATTN_PLAIN_PAD = 4,    /* floats added to a row in shared memory, against bank conflicts */
   ATTN_PLAIN_PROBS = 40, /* floats of a row of probabilities in shared memory */
   ATTN_DELTA_THREADS = 128,
   ATTN_MAX_DIM = 128,
@@ -34,14 +35,8 @@ typedef struct attn_run {
   int32_t unused;
 } attn_run;
 
-/* A matrix of the storage type; ld in elements. */
-typedef struct attn_rows {
-  void *p;
-  int64_t ld;
-} attn_rows;
-
 typedef struct attn_fwd_args {
-  attn_rows q, k, v, o;
+  mat q, k, v, o;
   float *lse; /* [heads, lse_ld] */
   int64_t lse_ld;
   const attn_tile *tile;
@@ -56,7 +51,7 @@ typedef struct attn_fwd_args {
  *   queries: a1 = q, a2 = d_o, b1 = k, b2 = v, out1 = dq; lse and delta belong to rows of a
  *   keys:    a1 = k, a2 = v, b1 = q, b2 = d_o, out1 = dk, out2 = dv; lse and delta belong to rows of b */
 typedef struct attn_bwd_args {
-  attn_rows a1, a2, b1, b2, out1, out2;
+  mat a1, a2, b1, b2, out1, out2;
   const float *lse, *delta;
   int64_t lse_ld, delta_ld;
   const attn_tile *tile;
@@ -67,7 +62,7 @@ typedef struct attn_bwd_args {
 
 /* delta[head][row] = sum of o * d_o over the head's columns, for the rows of the tiles. */
 typedef struct attn_delta_args {
-  attn_rows o, d_o;
+  mat o, d_o;
   float *delta;
   int64_t delta_ld;
   const attn_tile *tile;

@@ -1,7 +1,7 @@
 /* Flash attention, backward, without atomics: row sums of d_o * o, then one kernel over tiles of keys for dk and dv
  * and one over tiles of queries for dq. Both recompute the probabilities; in exchange every sum has one owner and one
- * order. Keys or queries of the tile are the rows of every product, so probabilities never leave their lanes' rows and
- * the two kernels are one source. */
+ * order. Keys or queries of the tile are the rows of every product, so probabilities never leave their lanes' rows
+ * and the two kernels are one source. */
 #include "ops/cuda/attn_parts.cuh"
 
 /* --- bf16, head size 64: 4 warps of 16 rows; the other side in two buffers, 64 rows at a time --- */
@@ -15,7 +15,7 @@ template <bool KEYS> struct mma_bwd_state {
 };
 
 /* x = a b^T, b the 32 rows from `b` on */
-__device__ __forceinline__ void mma_half(float (&x)[4][4], const uint32_t (&a)[4][4], uint32_t b) {
+DEVICE void mma_half(float (&x)[4][4], const uint32_t (&a)[4][4], uint32_t b) {
   lane_at l = lane_b();
 #pragma unroll
   for (int i = 0; i < 16; i++) x[i >> 2][i & 3] = 0;
@@ -32,7 +32,7 @@ __device__ __forceinline__ void mma_half(float (&x)[4][4], const uint32_t (&a)[4
 }
 
 /* out += x b, b the 32 rows from `b` on */
-__device__ __forceinline__ void mma_add(float (&out)[8][4], const float (&x)[4][4], uint32_t b) {
+DEVICE void mma_add(float (&out)[8][4], const float (&x)[4][4], uint32_t b) {
   lane_at l = lane_a();
 #pragma unroll
   for (int k = 0; k < 2; k++) {
@@ -50,8 +50,8 @@ __device__ __forceinline__ void mma_add(float (&out)[8][4], const float (&x)[4][
 
 /* x, y -> p, ds. `cols`: lse and delta of the 32 columns (keys), `left` columns exist (queries). */
 template <bool KEYS>
-__device__ __forceinline__ void mma_probs(float (&x)[4][4], float (&y)[4][4], const mma_bwd_state<KEYS> &st,
-                                          const float *cols, int left, float scale, float bias) {
+DEVICE void mma_probs(float (&x)[4][4], float (&y)[4][4], const mma_bwd_state<KEYS> &st, const float *cols, int left,
+                      float scale, float bias) {
   int t = threadIdx.x & 3;
 #pragma unroll
   for (int j = 0; j < 4; j++) {
@@ -72,22 +72,22 @@ __device__ __forceinline__ void mma_probs(float (&x)[4][4], float (&y)[4][4], co
   }
 }
 
-__device__ __forceinline__ void mma_bwd_fetch(const attn_bwd_args &a, const chunk &c, uint32_t to) {
+DEVICE void mma_bwd_fetch(const attn_bwd_args &a, const chunk &c, uint32_t to) {
   int col = blockIdx.y * ATTN_MMA_DIM;
-  copy_rows<ATTN_MMA_ROWS>(to, rows_at<bf16>(a.b1, c.row, col), a.b1.ld, c.n);
-  copy_rows<ATTN_MMA_ROWS>(to + BLOCK_BYTES, rows_at<bf16>(a.b2, c.row, col), a.b2.ld, c.n);
+  copy_rows<ATTN_MMA_ROWS>(to, at<bf16>(a.b1, c.row, col), a.b1.ld, c.n);
+  copy_rows<ATTN_MMA_ROWS>(to + BLOCK_BYTES, at<bf16>(a.b2, c.row, col), a.b2.ld, c.n);
 }
 
-/* This thread's part of a chunk's lse (first half of the block) or delta (second). A row that is none gets weight 0. */
-__device__ __forceinline__ float column_value(const attn_bwd_args &a, const chunk &c) {
+/* This thread's part of a chunk's lse (first half of the block) or delta (second). A row that is none gets weight 0.
+ */
+DEVICE float column_value(const attn_bwd_args &a, const chunk &c) {
   int r = threadIdx.x % ATTN_MMA_ROWS;
   if (threadIdx.x < ATTN_MMA_ROWS)
     return r < c.n ? __ldg(a.lse + blockIdx.y * a.lse_ld + c.row + r) * ATTN_LOG2E : ATTN_INF;
   return r < c.n ? __ldg(a.delta + blockIdx.y * a.delta_ld + c.row + r) : 0;
 }
 
-template <bool KEYS>
-__device__ __forceinline__ void mma_bwd_rows(const attn_bwd_args &a, attn_tile tile, mma_bwd_state<KEYS> &st) {
+template <bool KEYS> DEVICE void mma_bwd_rows(const attn_bwd_args &a, attn_tile tile, mma_bwd_state<KEYS> &st) {
   int first = 16 * (threadIdx.x >> 5) + ((threadIdx.x & 31) >> 2);
 #pragma unroll
   for (int h = 0; h < 2; h++) {
@@ -98,7 +98,7 @@ __device__ __forceinline__ void mma_bwd_rows(const attn_bwd_args &a, attn_tile t
   }
 }
 
-template <bool KEYS> __device__ __forceinline__ void mma_backward(const attn_bwd_args &a) {
+template <bool KEYS> DEVICE void mma_backward(const attn_bwd_args &a) {
   __shared__ __align__(128) char shared[4 * BLOCK_BYTES];
   __shared__ __align__(16) float cols[2][2 * ATTN_MMA_ROWS];
   attn_tile tile = tile_of(a.tile);
@@ -114,8 +114,8 @@ template <bool KEYS> __device__ __forceinline__ void mma_backward(const attn_bwd
 
   /* the tile's own rows pass through the second buffer, which the loop fills only after its first barrier */
   chunk now = next_chunk<ATTN_MMA_ROWS>(w), next = next_chunk<ATTN_MMA_ROWS>(w);
-  copy_rows<ATTN_MMA_ROWS>(other, rows_at<bf16>(a.a1, tile.row, col), a.a1.ld, tile.rows);
-  copy_rows<ATTN_MMA_ROWS>(other + BLOCK_BYTES, rows_at<bf16>(a.a2, tile.row, col), a.a2.ld, tile.rows);
+  copy_rows<ATTN_MMA_ROWS>(other, at<bf16>(a.a1, tile.row, col), a.a1.ld, tile.rows);
+  copy_rows<ATTN_MMA_ROWS>(other + BLOCK_BYTES, at<bf16>(a.a2, tile.row, col), a.a2.ld, tile.rows);
   copy_commit();
   mma_bwd_fetch(a, now, base);
   copy_commit();
@@ -154,8 +154,8 @@ template <bool KEYS> __device__ __forceinline__ void mma_backward(const attn_bwd
   if constexpr (KEYS) put_rows(own + BLOCK_BYTES, st.out2, 1, 1);
   __syncwarp();
   int first = 16 * warp, n = tile.rows - first;
-  store_rows(rows_at<bf16>(a.out1, tile.row + first, col), a.out1.ld, n, own);
-  if (KEYS) store_rows(rows_at<bf16>(a.out2, tile.row + first, col), a.out2.ld, n, own + BLOCK_BYTES);
+  store_rows(at<bf16>(a.out1, tile.row + first, col), a.out1.ld, n, own);
+  if (KEYS) store_rows(at<bf16>(a.out2, tile.row + first, col), a.out2.ld, n, own + BLOCK_BYTES);
 }
 
 extern "C" __global__ void __launch_bounds__(ATTN_MMA_THREADS, 2) attn_keys_mma(const attn_bwd_args a) {
@@ -168,15 +168,14 @@ extern "C" __global__ void __launch_bounds__(ATTN_MMA_THREADS, 3) attn_queries_m
 /* --- any head size up to DIM, any storage --- */
 
 /* lse (log2 units) and delta of one row; a row that is none gets weight 0. */
-__device__ __forceinline__ float2 row_values(const attn_bwd_args &a, int row, bool live) {
+DEVICE float2 row_values(const attn_bwd_args &a, int row, bool live) {
   if (!live) return make_float2(ATTN_INF, 0);
   return make_float2(a.lse[blockIdx.y * a.lse_ld + row] * ATTN_LOG2E, a.delta[blockIdx.y * a.delta_ld + row]);
 }
 
 /* x, y -> p, ds */
 template <bool KEYS>
-__device__ __forceinline__ void plain_probs(const attn_bwd_args &a, float (&x)[4][4], float (&y)[4][4], attn_tile tile,
-                                            const chunk &c) {
+DEVICE void plain_probs(const attn_bwd_args &a, float (&x)[4][4], float (&y)[4][4], attn_tile tile, const chunk &c) {
   int ty = threadIdx.x >> 3, tx = threadIdx.x & 7;
   float scale = a.scale * ATTN_LOG2E, bias = c.bias * ATTN_LOG2E;
   float2 v[4];
@@ -198,7 +197,7 @@ __device__ __forceinline__ void plain_probs(const attn_bwd_args &a, float (&x)[4
   }
 }
 
-template <class S, int DIM, bool KEYS> __device__ __forceinline__ void plain_backward(const attn_bwd_args &a) {
+template <class S, int DIM, bool KEYS> DEVICE void plain_backward(const attn_bwd_args &a) {
   extern __shared__ __align__(16) float plain_shared[];
   constexpr int TILE = ATTN_PLAIN_ROWS * (DIM + ATTN_PLAIN_PAD);
   float *a1 = plain_shared, *a2 = a1 + TILE, *b1 = a2 + TILE, *b2 = b1 + TILE, *p = b2 + TILE;
@@ -212,12 +211,12 @@ template <class S, int DIM, bool KEYS> __device__ __forceinline__ void plain_bac
     out1[i % 4][i / 4] = make_float4(0, 0, 0, 0);
     out2[i % 4][i / 4] = make_float4(0, 0, 0, 0);
   }
-  load_plain<S, DIM>(a1, rows_at<S>(a.a1, tile.row, col), a.a1.ld, tile.rows, a.dim, a.wide);
-  load_plain<S, DIM>(a2, rows_at<S>(a.a2, tile.row, col), a.a2.ld, tile.rows, a.dim, a.wide);
+  load_plain<S, DIM>(a1, at<S>(a.a1, tile.row, col), a.a1.ld, tile.rows, a.dim, a.wide);
+  load_plain<S, DIM>(a2, at<S>(a.a2, tile.row, col), a.a2.ld, tile.rows, a.dim, a.wide);
   for (chunk c = next_chunk<ATTN_PLAIN_ROWS>(w); c.n; c = next_chunk<ATTN_PLAIN_ROWS>(w)) {
     float x[4][4], y[4][4];
-    load_plain<S, DIM>(b1, rows_at<S>(a.b1, c.row, col), a.b1.ld, c.n, a.dim, a.wide);
-    load_plain<S, DIM>(b2, rows_at<S>(a.b2, c.row, col), a.b2.ld, c.n, a.dim, a.wide);
+    load_plain<S, DIM>(b1, at<S>(a.b1, c.row, col), a.b1.ld, c.n, a.dim, a.wide);
+    load_plain<S, DIM>(b2, at<S>(a.b2, c.row, col), a.b2.ld, c.n, a.dim, a.wide);
     __syncthreads();
     times_turned<DIM>(x, a1, b1, a.dim);
     times_turned<DIM>(y, a2, b2, a.dim);
@@ -235,7 +234,7 @@ template <class S, int DIM, bool KEYS> __device__ __forceinline__ void plain_bac
 }
 
 #define PLAIN(name, S, DIM, KEYS)                                                                                    \
-  extern "C" __global__ void __launch_bounds__(ATTN_PLAIN_THREADS) name(const attn_bwd_args a) {                     \
+  extern "C" __global__ void __launch_bounds__(ATTN_PLAIN_THREADS, 3) name(const attn_bwd_args a) {                  \
     plain_backward<S, DIM, KEYS>(a);                                                                                 \
   }
 PLAIN(attn_keys_f32_64, float, 64, true)
@@ -249,7 +248,7 @@ PLAIN(attn_queries_bf16_128, bf16, 128, false)
 
 /* --- row sums of o * d_o: eight lanes a row --- */
 
-template <class S> __device__ __forceinline__ void delta_rows(const attn_delta_args &a) {
+template <class S> DEVICE void delta_rows(const attn_delta_args &a) {
   attn_tile tile = tile_of(a.tile);
   int lane = threadIdx.x & 7, col = blockIdx.y * a.dim;
   for (int first = 0; first < tile.rows; first += ATTN_DELTA_THREADS / 8) {
@@ -257,15 +256,15 @@ template <class S> __device__ __forceinline__ void delta_rows(const attn_delta_a
     float sum = 0;
     for (int c = 4 * lane; c < a.dim; c += 32) {
       int left = r < tile.rows ? a.dim - c : 0;
-      float4 x = take4(rows_at<S>(a.o, tile.row + r, col + c), left, a.wide);
-      float4 y = take4(rows_at<S>(a.d_o, tile.row + r, col + c), left, a.wide);
+      float4 x = take4(at<S>(a.o, tile.row + r, col + c), left, a.wide);
+      float4 y = take4(at<S>(a.d_o, tile.row + r, col + c), left, a.wide);
       sum = fmaf(x.x, y.x, sum);
       sum = fmaf(x.y, y.y, sum);
       sum = fmaf(x.z, y.z, sum);
       sum = fmaf(x.w, y.w, sum);
     }
 #pragma unroll
-    for (int d = 4; d; d >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, d);
+    for (int d = 4; d; d >>= 1) sum += __shfl_xor_sync(FULL, sum, d);
     if (lane == 0 && r < tile.rows) a.delta[blockIdx.y * a.delta_ld + tile.row + r] = sum;
   }
 }
