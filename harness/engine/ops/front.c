@@ -618,7 +618,7 @@ int op_mse(ctx *c, const op_mse_args *a) {
   check k = begin(c, OP_MSE);
   operand_of(&k, EITHER, "pred", a->pred);
   like_of(&k, EITHER, "target", a->target, "pred", a->pred);
-  if (a->dpred.p) like_of(&k, EITHER, "dpred", a->dpred, "pred", a->pred);
+  if (a->dpred.p) shaped_of(&k, EITHER, "dpred", a->dpred, (shape){a->pred.rows, a->pred.cols});
   if (a->dpred.p) same_type(&k, "dpred", a->dpred, "pred", a->pred);
   DEMAND(&k, a->loss, E_ARG, "loss is NULL");
   apart(&k, "dpred", a->dpred, "pred", a->pred);

@@ -113,6 +113,7 @@ static void cuda_close(ctx *c) {
   if (s->primary) {
     if (s->stream) (void)s->d.cuStreamSynchronize_(s->stream);
     cuda_attn_close(c);
+    cuda_gemm_close(c);
     if (s->lt) (void)s->b.cublasLtDestroy_(s->lt);
     for (int i = 0; i < s->n_modules; i++) (void)s->d.cuModuleUnload_(s->modules[i]);
     for (int i = 0; i < s->ring_used; i++) (void)s->d.cuEventDestroy_(s->ring_free[i]);
@@ -261,12 +262,25 @@ const ops ops_cuda = {
     .cast = cuda_cast,
     .fill = cuda_fill,
     .lincomb = cuda_lincomb,
+    .gemm = cuda_gemm,
+    .ln_mod = cuda_ln_mod,
+    .ln_mod_bwd = cuda_ln_mod_bwd,
+    .headnorm_rope = cuda_headnorm_rope,
+    .headnorm_rope_bwd = cuda_headnorm_rope_bwd,
     .attn = cuda_attn_run,
     .attn_bwd = cuda_attn_bwd,
+    .attn_small = cuda_attn_small,
+    .attn_small_bwd = cuda_attn_small_bwd,
     .gate_add = cuda_gate_add,
+    .gate_add_bwd = cuda_gate_add_bwd,
     .add_rows = cuda_add_rows,
+    .add_rows_bwd = cuda_add_rows_bwd,
     .act = cuda_act,
     .act_bwd = cuda_act_bwd,
+    .colsum = cuda_colsum,
     .patch = cuda_patch,
     .unpatch = cuda_unpatch,
+    .mse = cuda_mse,
+    .sumsq = cuda_sumsq,
+    .adamw = cuda_adamw,
 };

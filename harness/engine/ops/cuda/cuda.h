@@ -9,6 +9,7 @@
 #ifndef TD_OPS_CUDA_CUDA_H
 #define TD_OPS_CUDA_CUDA_H
 
+#include "ops/cuda/args.h"
 #include "ops/cuda/driver.h"
 #include "ops/ops.h"
 
@@ -24,7 +25,8 @@ extern const cuda_image cuda_images[]; /* made by CMake; ends with a NULL name *
 /* --- state --- */
 
 #define CUDA_BLAS_WORK ((size_t)32 << 20) /* workspace of cuBLASLt */
-#define CUDA_SCRATCH ((size_t)16 << 20)   /* partial sums of whatever entry runs */
+#define CUDA_SCRATCH ((size_t)16 << 20)   /* statistics and partial sums of whatever entry runs */
+#define CUDA_STATS ((size_t)4 << 20)      /* its first part, where an entry needs both */
 #define CUDA_RING 4
 #define CUDA_RING_BYTES ((size_t)1 << 20)
 #define CUDA_MODULES 16
@@ -112,6 +114,23 @@ int cuda_adamw(ctx *c, const op_adamw_args *a);
 int cuda_add_bias(ctx *c, view y, view bias);
 /* dy of op_gate_add_bwd alone. */
 int cuda_gate_mul(ctx *c, const op_gate_add_bwd_args *a);
+
+/* --- sums over rows (sums.c) --- */
+
+typedef enum sum_kind { SUM_PLAIN, SUM_PRODUCT, SUM_NORMED } sum_kind;
+
+/* What to sum by map entry (sums_args). `slots` goes in as those wanted from slot0 on and comes back as those that
+ * were summed; part and chunks come back: part [chunks][slots][1, or 2 when NORMED][cols], in scratch. */
+typedef struct cuda_sums {
+  sum_kind kind;
+  view x, y;
+  const int32_t *map;
+  const float *stats;
+  int64_t slot0, slots, chunks;
+  float *part;
+} cuda_sums;
+int cuda_sum_rows(ctx *c, cuda_sums *s) TD_MUST_CHECK;
+int cuda_add_parts(ctx *c, add_args *a) TD_MUST_CHECK;
 
 /* Releases what the entries of gemm.c and attn.c keep; part of close. */
 void cuda_gemm_close(ctx *c);

@@ -7,6 +7,7 @@
 #include "ops/cuda/args.h"
 
 #define DEVICE static __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define FULL 0xffffffffu
 #define V8 8 // elements of a vector: 16 bytes of bf16, 2 x 16 of float
 

@@ -4,7 +4,8 @@
 
 #define EACH_THREADS 128
 #define NORM_THREADS 128
-#define NORM_KEPT 4096 /* columns of a row that a block keeps in registers; longer rows are read again */
+#define NORM_KEPT 4096  /* columns that a block keeps in registers, read in vectors; longer rows are read again */
+#define NORM_SHORT 1024 /* the same where a row is read element by element */
 #define HEAD_THREADS 128
 #define HEAD_DIM 256 /* widest head */
 #define SUM_LANES 32
