@@ -77,6 +77,9 @@ typedef struct cpu_state {
   const attn_kernels *attn;
   const row_kernels *row;
   real *scratch; /* cpu_scratch_reals(threads) */
+  real *wide;    /* [n_wide], for bfloat16 storage; grows to what the largest call widens */
+  int64_t n_wide;
+  ops narrow; /* the table of a context with bfloat16 storage */
 } cpu_state;
 
 static inline int64_t cpu_scratch_reals(int threads) {
@@ -120,5 +123,8 @@ int cpu_unpatch(ctx *c, const op_patch_args *a);
 int cpu_mse(ctx *c, const op_mse_args *a);
 int cpu_sumsq(ctx *c, double *out, const real *x, int64_t n);
 int cpu_adamw(ctx *c, const op_adamw_args *a);
+
+/* Puts the entries that take bfloat16 operands in place of those for reals (narrow.c). */
+void cpu_narrow(ops *t);
 
 #endif
