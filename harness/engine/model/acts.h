@@ -5,7 +5,7 @@
 
 #include "model/dit.h"
 
-/* R rows of the batch, width D, E time rows, rank r. */
+/* R rows of the batch, width D, E time rows, rank r. Of the storage type, but lse. */
 typedef struct block_acts {
   view mod1, mod2;             /* [E, 6D]: shift, scale, gate, then the same for text rows */
   view x;                      /* [R, D] block input */
@@ -66,7 +66,7 @@ static inline const int32_t *map_from(const int32_t *map, int64_t r0) {
 }
 /* shift, scale, gate of a [E, 6D] modulation as a [2E, 3D] table: row 2e for video rows, 2e+1 for text rows. */
 static inline view mod_part(view mod, int part, int64_t d) {
-  view t = {mod.p, 2 * mod.rows, 3 * d, 3 * d, mod.type};
+  view t = view_typed(mod.type, mod.p, 2 * mod.rows, 3 * d);
   return view_cols(t, part * d, d);
 }
 

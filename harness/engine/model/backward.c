@@ -9,7 +9,7 @@
 
 #define HEAD_NORM_EPS 1e-6
 
-/* Gradient buffers, shared by all blocks. */
+/* Gradient buffers, shared by all blocks. Of the storage type, but delta, the dmod* and dout. */
 typedef struct grads {
   view dx;                      /* [R, D] gradient of the residual stream */
   view dy;                      /* [R, D] */
@@ -20,6 +20,7 @@ typedef struct grads {
   view dt;                      /* [R, 3r] */
   view dex, dxo, dxq, dxk, dxv; /* exchange */
   view dmod1, dmod2, dmod;      /* [E, 6D], [E, 6D], [E, 2D]: base training only */
+  view dmod_s;                  /* [E, 6D]: one of them in the storage type, where that is not reals */
   view dsemb, demb, des1;       /* [E, time] */
   view dout;                    /* like out */
   view drows;                   /* [video rows, patch] */
@@ -76,7 +77,7 @@ static int take(back *b) {
   int64_t r = g->rows, d = dit_width(f), e = g->n_time, rx = b->a ? b->a->exchange_rank : 0;
   int64_t pp = (int64_t)f->patch_t * f->patch * f->patch;
   int64_t out = (int64_t)g->batch * g->l.streams * g->frames * f->out_channels * g->height * g->width;
-  TRY(ctx_view(c, 1, out, "output gradient", &s->dout));
+  TRY(ctx_reals(c, 1, out, "output gradient", &s->dout));
   TRY(ctx_view(c, g->batch * g->n_video, f->out_channels * pp, "output patch gradient", &s->drows));
   TRY(ctx_view(c, r, d, "residual gradient", &s->dx));
   TRY(ctx_view(c, r, d, "gradient", &s->dy));
@@ -85,7 +86,7 @@ static int take(back *b) {
   TRY(ctx_view(c, r, 2 * d, "q, k gradient", &s->dqk));
   TRY(ctx_view(c, r, 3 * d, "q, k, v gradient", &s->dqkv));
   TRY(ctx_view(c, r, d, "attention gradient", &s->d_o));
-  TRY(ctx_view(c, f->heads, r, "attention row sums", &s->delta));
+  TRY(ctx_reals(c, f->heads, r, "attention row sums", &s->delta));
   if (g->l.lora) TRY(ctx_view(c, r, 3 * b->a->rank, "LoRA gradient", &s->dt));
   if (g->l.exchange) {
     int64_t n = 2 * g->batch * g->n_video;
@@ -96,15 +97,24 @@ static int take(back *b) {
     TRY(ctx_view(c, n, rx, "exchange gradient", &s->dxv));
   }
   if (b->full) {
-    TRY(ctx_view(c, e, 6 * d, "modulation gradient", &s->dmod1));
-    TRY(ctx_view(c, e, 6 * d, "modulation gradient", &s->dmod2));
-    TRY(ctx_view(c, e, 2 * d, "modulation gradient", &s->dmod));
+    TRY(ctx_reals(c, e, 6 * d, "modulation gradient", &s->dmod1));
+    TRY(ctx_reals(c, e, 6 * d, "modulation gradient", &s->dmod2));
+    TRY(ctx_reals(c, e, 2 * d, "modulation gradient", &s->dmod));
+    if (c->storage != DT_REAL) TRY(ctx_view(c, e, 6 * d, "modulation gradient", &s->dmod_s));
     TRY(ctx_view(c, e, f->time_dim, "time gradient", &s->dsemb));
     TRY(ctx_view(c, e, f->time_dim, "time gradient", &s->demb));
     TRY(ctx_view(c, e, f->time_dim, "time gradient", &s->des1));
   }
 out:
   return rc;
+}
+
+/* A gradient of modulation rows as an operand of products. */
+static int stored_rows(back *b, view *dmod) {
+  if (b->p.c->storage == DT_REAL) return OK;
+  view s = view_typed(b->p.c->storage, b->g.dmod_s.p, dmod->rows, dmod->cols), from = *dmod;
+  *dmod = s;
+  return op_cast(b->p.c, s, from);
 }
 
 static view when(int wanted, view v) {
@@ -180,8 +190,10 @@ static int head_bwd(back *b) {
   for (int i = 0; i < g->l.n_seg; i++)
     if (segment_predicted(&g->l, &g->l.seg[i]) && g->seg_at[i] >= g->live) TRY(head_segment_bwd(b, i));
   if (b->full) {
-    TRY(linear_dw(b->p.c, b->p.acts->semb, b->g.dmod, b->m->d.ada_w, b->m->d.ada_b));
-    TRY(linear_dx(b->p.c, b->g.dmod, b->m->t.ada_w, b->g.dsemb, 0));
+    view dmod = b->g.dmod;
+    TRY(stored_rows(b, &dmod));
+    TRY(linear_dw(b->p.c, b->p.acts->semb, dmod, b->m->d.ada_w, b->m->d.ada_b));
+    TRY(linear_dx(b->p.c, dmod, b->m->t.ada_w, b->g.dsemb, 0));
   }
 out:
   return rc;
@@ -195,6 +207,7 @@ static view live(const back *b, view v) {
 
 static int modulation_bwd(back *b, view dmod, view w, view dw, view db) {
   int rc = OK;
+  TRY(stored_rows(b, &dmod));
   TRY(linear_dw(b->p.c, b->p.acts->semb, dmod, dw, db));
   TRY(linear_dx(b->p.c, dmod, w, b->g.dsemb, 1));
 out:

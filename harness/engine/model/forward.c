@@ -72,7 +72,7 @@ static void take_block(taker *t, const pass *p, block_acts *b) {
   /* Only the backward pass needs q and k from before the norm. */
   b->qk = p->acts->keep ? take(t, r, 2 * d, "normalised q, k") : view_cols(b->qkv, 0, 2 * d);
   b->o = take(t, r, d, "attention output");
-  b->lse = take(t, p->m->cfg.heads, r, "log-sum-exp");
+  if (t->rc == OK) t->rc = ctx_reals(t->c, p->m->cfg.heads, r, "log-sum-exp", &b->lse);
   b->y1 = take(t, r, d, "attention projection");
   if (g->l.lora) {
     b->t_qkv = take(t, r, 3 * p->a->rank, "LoRA product");
@@ -173,7 +173,7 @@ static int upload_sinusoids(const pass *p, const double *t, view to) {
   TRY(mem_new(&c->err, to.rows * to.cols, sizeof(real), "sinusoid", &host));
   for (int64_t e = 0; e < to.rows; e++)
     sinusoid(e < p->g->batch ? t[e] : 0.0, to.cols, host + e * to.cols); /* further rows: clean segments, time 0 */
-  TRY(op_upload(c, to.p, host, (size_t)(to.rows * to.cols) * sizeof(real)));
+  TRY(ctx_put(c, to, host));
 out:
   free(host);
   return rc;

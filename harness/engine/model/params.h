@@ -11,7 +11,9 @@ typedef struct param_list {
   param *param;
   int64_t n, cap, reals;
   int bind;
-  real *w, *g; /* the blocks views are set into */
+  void *w; /* the blocks views are set into: w of `type`, g of reals */
+  dtype type;
+  real *g;
   int rc;
 } param_list;
 
@@ -22,11 +24,18 @@ void params_add(param_list *p, view *w, view *g, param_group group, int rank, co
 /* First failure of any params_add. On failure the list is freed. */
 int params_end(param_list *p) TD_MUST_CHECK;
 
+/* Memory for n reals and for their copy in the storage type: one block where that is reals; without `master` only
+ * what the model reads. Contents undefined. */
+int params_alloc(ctx *c, int64_t n, int master, real **w, void **s) TD_MUST_CHECK;
+/* s = w in the storage type; nothing to do where they are one block or w is NULL. */
+int params_store(ctx *c, int64_t n, const real *w, void *s) TD_MUST_CHECK;
+
 typedef struct params_io {
   ctx *c;
   const param *params;
   int64_t n;
-  real *w; /* backend */
+  void *w; /* backend, of `type` */
+  dtype type;
 } params_io;
 /* Fills w from the files by name. All missing and misshapen tensors are listed in one message; with `strict`, tensors
  * of the files that no parameter asked for are listed too. [n], [1,n] and [1,1,n] fit each other. */

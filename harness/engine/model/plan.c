@@ -42,7 +42,7 @@ int plan_measure(err *e, const plan_request *r, plan_cost *out) {
   *out = (plan_cost){0};
   adapter_shape shape = r->shape;
   shape.trainable = r->train;
-  TRY(ctx_open(&d.c, &(ctx_options){.backend = "null"}));
+  TRY(ctx_open(&d.c, &(ctx_options){.backend = "null", .storage = r->storage}));
   TRY(ctx_arena(&d.c, 0));
   TRY(dit_open(&d.c, &r->cfg, r->train && r->base, &d.m));
   TRY(adapter_open(&d.c, &d.m, &r->l, &shape, &d.a));

@@ -8,6 +8,7 @@ typedef struct plan_request {
   dit_config cfg;
   layout l;
   adapter_shape shape;
+  dtype storage;                    /* DT_BF16, else DT_REAL */
   int batch, frames, height, width; /* latents of one half */
   int64_t n_text;
   int train;     /* loss and gradients; else one forward */
