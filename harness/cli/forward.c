@@ -147,18 +147,21 @@ static void warn_unused(const forward *f) {
 static int compute(cli *c, const forward_args *a, forward *f) {
   int rc = OK;
   ctx *x = &f->c;
-  ctx_options o = {.backend = "cpu",
+  ctx_options o = {.backend = cli_backend(c),
+                   .device = (int)c->device,
                    .threads = (int)c->threads,
                    .isa = a->isa ? isa_names[a->isa] : NULL,
                    .storage = a->precision ? DT_BF16 : DT_REAL};
   TRY(ctx_open(x, &o));
+  if (*x->note) cli_warn("%s", x->note);
   const dit_source source = {.weights = a->weights, .config = a->config, .mode = a->read ? ST_READ : ST_MAP};
   TRY(dit_from(x, &source, &f->m));
   TRY(open_adapter(c, a, f));
   warn_unused(f);
   TRY(st_writer_open(&x->err, &f->out));
   TRY(probe_forward(x, &f->m, &f->a, &f->l, f->in, a->trace, f->out));
-  cli_detail(c, "cpu backend, level %s, %d threads", x->isa, x->threads);
+  cli_detail(c, "%s backend, level %s, %d threads%s%s", x->ops->name, x->isa, x->threads, *x->library ? ", " : "",
+             x->library);
 out:
   if (rc != OK) rc = err_set(&c->err, x->err.code, "%s", x->err.text);
   return rc;
@@ -203,7 +206,7 @@ const cli_verb verb_forward = {
         "tandem forward --weights dit.safetensors --config config.json --design sequence --adapter lora.safetensors "
         "\\\n"
         "    --in x.safetensors --out y.safetensors --trace",
-    .shared = CLI_THREADS,
+    .shared = CLI_THREADS | CLI_BACKEND,
     .options = options,
     .args_size = sizeof(forward_args),
     .run = run,

@@ -558,8 +558,7 @@ int main(void) {
       cmocka_unit_test(test_rope),         cmocka_unit_test(test_sincos),     cmocka_unit_test(test_pt2),
       cmocka_unit_test(test_i2v),          cmocka_unit_test(test_15_i2v),     cmocka_unit_test(test_designs),
       cmocka_unit_test(test_train),        cmocka_unit_test(test_train_base), cmocka_unit_test(test_pipeline),
-      cmocka_unit_test(test_pipeline_i2v), cmocka_unit_test(test_i2v_joint),
-      cmocka_unit_test(test_bf16),
+      cmocka_unit_test(test_pipeline_i2v), cmocka_unit_test(test_i2v_joint),  cmocka_unit_test(test_bf16),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
