@@ -603,6 +603,11 @@ int op_adamw(ctx *c, const op_adamw_args *a) {
   return done(&k, c->ops->adamw(c, a));
 }
 
+/* Not every backend does every operation that only the VAE has. */
+static void done_here(check *k, int there) {
+  DEMAND(k, there, E_UNSUPPORTED, "backend %s has no such operation", k->c->ops->name);
+}
+
 /* Rows of a clip; 0 after a refusal. */
 static int64_t clip_rows(check *k, int frames, int height, int width) {
   DEMAND(k, frames >= 1 && height >= 1 && width >= 1 && frames <= 1 << 20 && height <= 1 << 20 && width <= 1 << 20,
@@ -612,6 +617,7 @@ static int64_t clip_rows(check *k, int frames, int height, int width) {
 
 int op_conv3d(ctx *c, const op_conv3d_args *a) {
   check k = begin(c, OP_CONV3D);
+  done_here(&k, c->ops->conv3d != NULL);
   DEMAND(&k, a->kt == 1 || a->kt == 3, E_ARG, "%d frames a kernel, must be 1 or 3", a->kt);
   DEMAND(&k, a->stride == 1 || a->stride == 2, E_ARG, "stride %d, must be 1 or 2", a->stride);
   DEMAND(&k, a->stride == 1 || (a->height >= 2 && a->width >= 2), E_SHAPE, "%dx%d is too small for stride 2",
@@ -637,6 +643,7 @@ int op_conv3d(ctx *c, const op_conv3d_args *a) {
 
 int op_group_norm(ctx *c, const op_group_norm_args *a) {
   check k = begin(c, OP_GROUP_NORM);
+  done_here(&k, c->ops->group_norm != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -661,6 +668,7 @@ int op_group_norm(ctx *c, const op_group_norm_args *a) {
 
 int op_resample(ctx *c, const op_resample_args *a) {
   check k = begin(c, OP_RESAMPLE);
+  done_here(&k, c->ops->resample != NULL);
   DEMAND(&k, a->kind >= RESAMPLE_UP && a->kind <= RESAMPLE_POOL_TIME, E_ARG, "unknown resampling %d", (int)a->kind);
   int64_t rows = clip_rows(&k, a->frames, a->height, a->width);
   if (k.rc != OK) return k.rc;
