@@ -654,9 +654,9 @@ int op_adamw(ctx *c, const op_adamw_args *a) {
   return done(&k, c->ops->adamw(c, a));
 }
 
-/* The text encoder's and the VAE's operations are not in every backend. */
-static void available(check *k, int there) {
-  DEMAND(k, there, E_UNSUPPORTED, "the %s backend does not have it; use the cpu backend", k->c->ops->name);
+/* Not every backend does what only the text encoder and the VAE need. */
+static void supported(check *k, int there) {
+  DEMAND(k, there, E_UNSUPPORTED, "backend %s has no such operation", k->c->ops->name);
 }
 
 /* Rows of a clip; 0 after a refusal. */
@@ -668,7 +668,7 @@ static int64_t clip_rows(check *k, int frames, int height, int width) {
 
 int op_conv3d(ctx *c, const op_conv3d_args *a) {
   check k = begin(c, OP_CONV3D);
-  available(&k, c->ops->conv3d != NULL);
+  supported(&k, c->ops->conv3d != NULL);
   DEMAND(&k, a->kt == 1 || a->kt == 3, E_ARG, "%d frames a kernel, must be 1 or 3", a->kt);
   DEMAND(&k, a->stride == 1 || a->stride == 2, E_ARG, "stride %d, must be 1 or 2", a->stride);
   DEMAND(&k, a->stride == 1 || (a->height >= 2 && a->width >= 2), E_SHAPE, "%dx%d is too small for stride 2",
@@ -694,7 +694,7 @@ int op_conv3d(ctx *c, const op_conv3d_args *a) {
 
 int op_group_norm(ctx *c, const op_group_norm_args *a) {
   check k = begin(c, OP_GROUP_NORM);
-  available(&k, c->ops->group_norm != NULL);
+  supported(&k, c->ops->group_norm != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -719,7 +719,7 @@ int op_group_norm(ctx *c, const op_group_norm_args *a) {
 
 int op_resample(ctx *c, const op_resample_args *a) {
   check k = begin(c, OP_RESAMPLE);
-  available(&k, c->ops->resample != NULL);
+  supported(&k, c->ops->resample != NULL);
   DEMAND(&k, a->kind >= RESAMPLE_UP && a->kind <= RESAMPLE_POOL_TIME, E_ARG, "unknown resampling %d", (int)a->kind);
   int64_t rows = clip_rows(&k, a->frames, a->height, a->width);
   if (k.rc != OK) return k.rc;
@@ -734,7 +734,7 @@ int op_resample(ctx *c, const op_resample_args *a) {
 
 int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
   check k = begin(c, OP_RMSNORM);
-  available(&k, c->ops->rmsnorm != NULL);
+  supported(&k, c->ops->rmsnorm != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -747,7 +747,7 @@ int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
 
 int op_act_mul(ctx *c, const op_act_mul_args *a) {
   check k = begin(c, OP_ACT_MUL);
-  available(&k, c->ops->act_mul != NULL);
+  supported(&k, c->ops->act_mul != NULL);
   operand(&k, "x", a->x);
   like(&k, "g", a->g, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
@@ -760,7 +760,7 @@ int op_act_mul(ctx *c, const op_act_mul_args *a) {
 
 int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
   check k = begin(c, OP_SOFTMAX_REL);
-  available(&k, c->ops->softmax_rel != NULL);
+  supported(&k, c->ops->softmax_rel != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   operand(&k, "table", a->table);
