@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/stop.h"
 #include "cli/verbs.h"
+#include "model/folder.h"
 #include "model/vae.h"
 
 typedef struct vae_args {
@@ -27,9 +28,13 @@ static const cli_option options[] = {
     {.name = "weights",
      .kind = CLI_TEXT,
      .offset = AT(weights),
+     .value = "PATH",
+     .help = "the VAE, diffusers names: a safetensors file, an index of shards, or a model folder"},
+    {.name = "config",
+     .kind = CLI_TEXT,
+     .offset = AT(config),
      .value = "FILE",
-     .help = "safetensors of the VAE, diffusers names"},
-    {.name = "config", .kind = CLI_TEXT, .offset = AT(config), .value = "FILE", .help = "config.json of the VAE"},
+     .help = "config.json of the VAE (default: the one beside the weights)"},
     {.name = "in",
      .kind = CLI_TEXT,
      .offset = AT(in),
@@ -68,6 +73,7 @@ typedef struct job {
   const vae_args *a;
   int encode;
   vae_config cfg;
+  text config; /* its path, for messages */
   vae_options o;
   vae_shape in, out;
   vae_cost cost;
@@ -110,8 +116,14 @@ static int read_tile(job *j) {
 static int read_config(job *j) {
   int rc = OK;
   json *doc = NULL;
-  TRY(json_read(&j->c->err, j->a->config, &doc));
-  TRY(vae_config_read(&j->c->err, doc, j->a->config, &j->cfg));
+  if (j->a->config) {
+    text_add(&j->config, j->a->config);
+    TRY(text_ok(&j->config, &j->c->err));
+    TRY(json_read(&j->c->err, j->a->config, &doc));
+  } else {
+    TRY(folder_config(&j->c->err, j->a->weights, PART_VAE, &doc, &j->config));
+  }
+  TRY(vae_config_read(&j->c->err, doc, j->config.p, &j->cfg));
   TRY(read_tile(j));
 out:
   json_free(doc);
@@ -141,7 +153,7 @@ static int open_input(job *j) {
     FAIL(e, E_SHAPE, "%s: %s has %d dimensions, wanted the 5 of [B,C,T,H,W]", j->a->in, input_name(j), t->rank);
   if (t->shape[1] != channels)
     FAIL(e, E_SHAPE, "%s: %s has %lld channels, the VAE of %s takes %d", j->a->in, input_name(j),
-         (long long)t->shape[1], j->a->config, channels);
+         (long long)t->shape[1], j->config.p, channels);
   j->in = (vae_shape){t->shape[0], t->shape[2], t->shape[3], t->shape[4]};
 out:
   return rc;
@@ -327,7 +339,9 @@ static int check_words(job *j) {
   struct stat s;
   j->encode = !strcmp(word, "encode");
   if (!j->encode && strcmp(word, "decode") != 0) return err_set(e, E_ARG, "vae '%.40s': encode or decode", word);
-  if (!a->config) return err_set(e, E_ARG, "vae %s: --config FILE is missing", word);
+  if (!a->config && !a->weights)
+    return err_set(e, E_ARG, "vae %s: --config FILE is missing, and there are no weights beside which it could lie",
+                   word);
   if (a->plan) return OK;
   if (!a->weights || !a->in || !a->out)
     return err_set(e, E_ARG, "vae %s: --%s FILE is missing", word, !a->weights ? "weights" : !a->in ? "in" : "out");
@@ -347,8 +361,9 @@ static int run(cli *c, const void *args) {
   if (j.a->plan) {
     TRY(plan_size(&j));
   } else {
-    TRY(st_open(e, j.a->weights, &j.weights));
+    TRY(weights_open(e, j.a->weights, PART_VAE, ST_MAP, &j.weights));
     TRY(open_input(&j));
+    TRY(vae_check(e, &j.cfg, j.config.p, j.weights));
   }
   TRY((j.encode ? vae_encoded_shape : vae_decoded_shape)(e, &j.cfg, &j.o, &j.in, &j.out));
   TRY(measure(&j, j.o.tile, &j.cost));
@@ -368,6 +383,7 @@ out:
   st_close(j.file);
   free(j.from);
   free(j.to);
+  text_free(&j.config);
   text_free(&t);
   return rc;
 }
@@ -376,7 +392,7 @@ const cli_verb verb_vae = {
     .name = "vae",
     .group = "look inside",
     .help = "encode or decode video with a CogVideoX VAE",
-    .usage = "encode|decode --weights FILE --config FILE --in FILE --out FILE",
+    .usage = "encode|decode --weights PATH --in FILE --out FILE",
     .about =
         "Runs one half of the VAE on tensors from a file, with the reference's chunks of time and, if asked, its\n"
         "tiles. Latents are unscaled: multiply a mean by scaling_factor for the transformer, divide its result\n"
