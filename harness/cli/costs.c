@@ -52,9 +52,16 @@ static int measure_design(err *e, const plan_request *r, const char *model, cons
   int rc = OK;
   plan_request q = *r;
   design d;
+  const int64_t before = to->n;
   TRY(design_parse(e, name, &d));
   design_layout(&d, &q.l);
-  TRY(costs_measure(e, &q, model, name, sample_batch, to));
+  rc = costs_measure(e, &q, model, name, sample_batch, to);
+  if (rc == E_UNSUPPORTED) {
+    if (!to->without[0]) snprintf(to->without, sizeof to->without, "%.250s", e->text);
+    err_clear(e);
+    to->n = before;
+    rc = OK;
+  }
 out:
   return rc;
 }

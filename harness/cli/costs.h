@@ -20,13 +20,14 @@ typedef struct cost_line {
 typedef struct cost_table {
   cost_line *at;
   int64_t n, cap;
+  char without[256]; /* why the first design that this build cannot run on the model is not there; "" */
 } cost_table;
 
 /* A training step (with activations kept, and recomputed) and a forward pass. A design that trains nothing has no
  * training step. r->train and r->recompute are ignored; batches of training and of sampling may differ. */
 int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
                   cost_table *to) TD_MUST_CHECK;
-/* The same for every design of the program; r->l is ignored. */
+/* The same for every design of the program that can run on the model; r->l is ignored. */
 int costs_designs(err *e, const plan_request *r, const char *model, int sample_batch, cost_table *to) TD_MUST_CHECK;
 /* The same for a row of a study, with its batch and guidance. Nothing for clips of another program. */
 int costs_row(err *e, const study_row *r, cost_table *to) TD_MUST_CHECK;

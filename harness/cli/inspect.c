@@ -347,6 +347,7 @@ static void as_text(const job *t, text *out) {
     if (p->fact[0]) text_addf(out, "%s: %s\n", kind_name(p->kind), p->fact);
     if (p->problem.code) text_addf(out, "%s: PROBLEM: %s\n", kind_name(p->kind), p->problem.text);
   }
+  if (t->costs.without[0]) text_addf(out, "designs left out below: %s\n", t->costs.without);
   if (!t->costs.n) return;
   text_addf(out,
             "\nfloat32, latents %d x %d x %d, %lld text rows, rank %lld; from the null backend (no work is done)\n",
@@ -384,6 +385,7 @@ static json *as_json(const job *t) {
   cli_set_int(&plan, "width", t->plan.width);
   cli_set_int(&plan, "text_rows", t->plan.n_text);
   cli_set_int(&plan, "rank", t->a->rank);
+  cli_set_text(&plan, "left_out", t->costs.without[0] ? t->costs.without : NULL);
   cli_set(&plan, "costs", costs_json(&t->costs));
   cli_set(&j, "plan", plan);
   return j;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "cli/verbs.h"
@@ -258,6 +259,9 @@ static int run(cli *c, const void *args) {
   int rc = OK;
   job t = {.c = c, .a = args};
   const char *in = t.a->in;
+  struct stat s;
+  if (stat(t.a->out, &s) == 0 && !S_ISREG(s.st_mode))
+    FAIL(&c->err, E_ARG, "--out %s is not a regular file", t.a->out);
   TRY(open_model(&t));
   TRY(ends(in, ".safetensors") ? read_ids(&t) : read_prompts(&t, ends(in, ".json")));
   TRY(encode(&t));

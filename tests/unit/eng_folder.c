@@ -310,7 +310,7 @@ static void test_hostile_index(void **state) {
   err e = {0};
   static const char *const names[] = {
       "../m-1-of-2.safetensors", "/etc/passwd", "sub/x.safetensors", "..", "", ".hidden.safetensors",
-      "x\\\\y.safetensors",        "m.bin",       "x\\n.safetensors"};
+      "x\\\\y.safetensors",      "m.bin",       "x\\n.safetensors"};
   char map[512];
   scratch_write("h/config.json", "{}");
   write_tensor(scratch_path(1, "h/m-1-of-2.safetensors"), "a", 2);
