@@ -77,7 +77,6 @@ typedef struct job {
   vae_shape in, out;
   vae_cost cost;
   st_file *weights, *file;
-  text config; /* path of the config */
   ctx x;
   vae v;
   real *from, *to; /* to: frames, or mean and then logvar */
