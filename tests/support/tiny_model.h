@@ -17,7 +17,8 @@ typedef struct tiny {
   layout l;
   geom g;
   int frames, height, width; /* latents of one half */
-  real *latents, *out, *target, *text;
+  real *latents, *out, *target;
+  view text; /* of the storage type */
   double *loss;
   double t[TINY_BATCH];
   int64_t n_in, n_out; /* reals of the whole input and output tensors */
@@ -29,7 +30,9 @@ typedef struct tiny_options {
   int threads, layers, heads, head_dim;
   int rotary;
   int base_trainable, trainable;
-  int frames; /* 0: 2 */
+  int frames;         /* 0: 2 */
+  dtype storage;      /* DT_BF16, else reals */
+  int narrow_weights; /* the model's weights are numbers of bfloat16, as those of released files */
 } tiny_options;
 
 /* Every tensor random and away from its default; `seed` chooses the numbers of weights and adapter. */

@@ -18,6 +18,7 @@
 int bench_open(bench *b, dtype storage) {
   memset(b, 0, sizeof *b);
   int rc = ctx_open(&b->c[1], &(ctx_options){.backend = "cuda", .storage = storage});
+  if (rc != OK && rc != E_UNSUPPORTED) fail_msg("%s", b->c[1].err.text);
   if (rc != OK) {
     printf("skipped: %s\n", b->c[1].err.text);
     ctx_close(&b->c[1]);

@@ -67,10 +67,10 @@ static int no_such_backend(ctx *c, const char *name) {
                  known, why);
 }
 
-int ctx_open(ctx *c, const ctx_options *o) {
+static int open_as(ctx *c, const char *backend, const ctx_options *o) {
   memset(c, 0, sizeof *c);
-  const ops *found = backend_find(o->backend);
-  if (!found) return no_such_backend(c, o->backend);
+  const ops *found = backend_find(backend);
+  if (!found) return no_such_backend(c, backend);
   c->ops = found;
   c->threads = o->threads > 0 ? o->threads : 0;
   c->storage = o->storage == DT_BF16 ? DT_BF16 : DT_REAL;
@@ -79,6 +79,18 @@ int ctx_open(ctx *c, const ctx_options *o) {
   c->device = o->device;
   c->isa = o->isa; /* what was asked for; the backend puts in what it uses */
   return found->open(c);
+}
+
+int ctx_open(ctx *c, const ctx_options *o) {
+  if (!o->backend || strcmp(o->backend, "auto")) return open_as(c, o->backend, o);
+  int rc = open_as(c, "cuda", o);
+  if (rc != E_UNSUPPORTED) return rc;
+  char why[sizeof c->note];
+  snprintf(why, sizeof why, "%.*s; computing on the CPU", (int)sizeof why - 32, c->err.text);
+  ctx_close(c);
+  rc = open_as(c, "cpu", o);
+  memcpy(c->note, why, sizeof why);
+  return rc;
 }
 
 static void arena_drop(ctx *c) {

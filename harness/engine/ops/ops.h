@@ -287,7 +287,7 @@ typedef struct op_count {
 } op_count;
 
 typedef struct ctx_options {
-  const char *backend; /* "cpu", "null", "cuda" */
+  const char *backend; /* "cpu", "null", "cuda"; "auto": cuda where that is possible, else cpu */
   int threads;         /* 0 or less: OpenMP's default; ctx.threads then holds what that was */
   const char *isa;     /* NULL: the best this CPU has; "v2", "v3", "v4", "generic" */
   dtype storage;       /* DT_BF16, else DT_REAL */
@@ -301,6 +301,7 @@ struct ctx {
   const char *isa; /* level in use, for the record: v3, sm_90 */
   int device;
   char library[32]; /* of the backend, and its version, for the record; "" where it has none */
+  char note[256];   /* "auto": why it is not cuda; else "" */
   dtype storage;    /* S: DT_REAL or DT_BF16 */
   arena mem;        /* activations; opened by ctx_arena */
   void *mem_block;  /* what the arena stands on */
