@@ -9,6 +9,7 @@ extern const cli_verb verb_cancel;
 extern const cli_verb verb_check;
 extern const cli_verb verb_compare;
 extern const cli_verb verb_completion;
+extern const cli_verb verb_config;
 extern const cli_verb verb_demo;
 extern const cli_verb verb_doctor;
 extern const cli_verb verb_figure;

@@ -12,9 +12,7 @@
 static const char *const top_keys[] = {
     "schema", "study",   "help",    "extends", "args",      "base",      "variants",   "reference_variant",
     "matrix", "prompts", "metrics", "primary", "contrasts", "resources", "not_in_key", "paper",
-    "gate",   NULL};
-/* In the format, but read by nothing yet: accepting them would promise what does not happen. */
-static const char *const later_keys[] = {"pairing"};
+    "gate",   "pairing", NULL};
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
 const char *const *study_members(void) {
@@ -56,14 +54,9 @@ static void check_top(loader *l, int doc) {
   if (!schema || schema->type != JSON_NUMBER || schema->num != 1.0)
     problem_error(l->p, load_at(l, doc, schema ? schema : root), "\"schema\": 1 is what this build reads");
   for (const json *m = root->child; m; m = m->next) {
-    int ok = strcmp(m->key, "//") == 0, later = 0;
+    int ok = strcmp(m->key, "//") == 0;
     for (int i = 0; i < COUNT(top_keys) - 1; i++) ok |= strcmp(top_keys[i], m->key) == 0;
-    for (int i = 0; i < COUNT(later_keys); i++) later |= strcmp(later_keys[i], m->key) == 0;
-    if (later)
-      problem_error(l->p, load_at(l, doc, m), "\"%s\" is part of the format but not yet of this build: remove it",
-                    m->key);
-    else if (!ok)
-      problem_unknown(l->p, load_at(l, doc, m), "key", m->key, (name_list){top_keys, COUNT(top_keys) - 1});
+    if (!ok) problem_unknown(l->p, load_at(l, doc, m), "key", m->key, (name_list){top_keys, COUNT(top_keys) - 1});
   }
 }
 
@@ -542,6 +535,34 @@ static int read_gate(loader *l) {
   return load_path(l, doc, file->str, &l->s->gate_file);
 }
 
+/* What every study does; a file may state it, and may not state anything else. */
+static void check_pairing(loader *l) {
+  static const char *const keys[] = {"noise", "share"}, *const axes[] = {"prompt", "sample_seed", "train_seed"};
+  int doc = 0, seen[COUNT(axes)] = {0};
+  const json *pairing = load_find(l, "pairing", &doc);
+  if (!pairing) return;
+  const json *noise = json_get(pairing, "noise"), *share = json_get(pairing, "share");
+  if (pairing->type != JSON_OBJECT) {
+    problem_error(l->p, load_at(l, doc, pairing), "pairing wants {\"noise\": \"counter\", \"share\": [...]}");
+    return;
+  }
+  load_members(l, l->s->store->doc[doc].path, pairing, (name_list){keys, COUNT(keys)});
+  if (noise && (noise->type != JSON_STRING || strcmp(noise->str, "counter") != 0))
+    problem_error(l->p, load_at(l, doc, noise),
+                  "noise is \"counter\": the same noise at the same pixel in every design");
+  if (!share) return;
+  for (const json *j = share->type == JSON_ARRAY ? share->child : NULL; j; j = j->next) {
+    int known = 0;
+    for (int i = 0; i < COUNT(axes); i++)
+      if (j->type == JSON_STRING && strcmp(j->str, axes[i]) == 0) seen[i] = known = 1;
+    if (!known) problem_error(l->p, load_at(l, doc, j), "share lists prompt, sample_seed and train_seed");
+  }
+  for (int i = 0; i < COUNT(axes); i++)
+    if (!seen[i])
+      problem_error(l->p, load_at(l, doc, share),
+                    "share lacks %s: scores are paired by prompt, sample_seed and train_seed", axes[i]);
+}
+
 static void check_not_in_key(loader *l) {
   int doc;
   const json *list = load_find(l, "not_in_key", &doc);
@@ -652,6 +673,7 @@ static int load_all(loader *l) {
   if (rc == OK) rc = load_paper(l);
   if (rc == OK) rc = read_gate(l);
   check_not_in_key(l);
+  check_pairing(l);
   if (rc == OK) load_checks(l);
   if (rc == OK) rc = make_text(l);
   return rc;

@@ -162,6 +162,10 @@ static const char *const members[][2] = {
     {"gate",
      "{\"type\":\"object\",\"additionalProperties\":false,\"patternProperties\":{\"^//\":{}},\"required\":[\"file\"],"
      "\"properties\":{\"file\":{\"type\":\"string\",\"minLength\":1}}}"},
+    {"pairing",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"patternProperties\":{\"^//\":{}},\"properties\":{"
+     "\"noise\":{\"const\":\"counter\"},\"share\":{\"type\":\"array\",\"minItems\":3,\"items\":{\"enum\":[\"prompt\","
+     "\"sample_seed\",\"train_seed\"]}}}}"},
 };
 #define MEMBERS ((int)(sizeof members / sizeof members[0]))
 
