@@ -146,6 +146,24 @@ out:
   return rc;
 }
 
+static int run_text(bench *b) {
+  enum { ROWS = 61, D = 130, HEADS = 3, BUCKETS = 4 };
+  int rc = OK;
+  int32_t bucket[2 * ROWS - 1];
+  for (int i = 0; i < 2 * ROWS - 1; i++) bucket[i] = (i * 3) % BUCKETS;
+  b->used = 0;
+  view x = input(b, ROWS, D), g = input(b, ROWS, D), w = input(b, 1, D), y = output(b, ROWS, D);
+  view logits = input(b, HEADS * ROWS, ROWS), table = input(b, BUCKETS, HEADS), p = output(b, HEADS * ROWS, ROWS);
+  TRY(op_rmsnorm(&b->c, &(op_rmsnorm_args){x, y, w, 1e-6}));
+  TRY(show_view(b, "rmsnorm", y));
+  TRY(op_act_mul(&b->c, &(op_act_mul_args){x, g, y, ACT_GELU_TANH}));
+  TRY(show_view(b, "act_mul", y));
+  TRY(op_softmax_rel(&b->c, &(op_softmax_rel_args){logits, p, table, bucket}));
+  TRY(show_view(b, "softmax_rel", p));
+out:
+  return rc;
+}
+
 static int run_rows(bench *b) {
   enum { ROWS = 93, D = 130, TABLE = 4 };
   int rc = OK;
@@ -469,8 +487,8 @@ out:
 }
 
 int main(int argc, char **argv) {
-  static int (*const runs[])(bench *) = {run_random, run_gemm,  run_norms, run_rows, run_attention, run_optimiser,
-                                         run_model,  run_video, run_vae,   run_flow, run_metrics};
+  static int (*const runs[])(bench *) = {run_random,    run_gemm,  run_norms, run_text, run_rows, run_attention,
+                                         run_optimiser, run_model, run_video, run_vae,  run_flow, run_metrics};
   int rc = OK, missing = 0;
   bench b = {0};
   if (argc != 3) {

@@ -105,7 +105,7 @@ static int check_array(const wire *w, const uint8_t *unit, size_t units, const u
   if (units == 0 || units % 256 || n == 0 || texts[n - 1] != 0) return bad(w, "a damaged table of rules");
   for (size_t i = 0; i < units; i++) {
     uint32_t u = word(unit + 4 * i);
-    if (u >> 31) continue; /* a value; reached through its parent */
+    if (u >> 31 && i) continue; /* a value; reached through its parent. The root is a step whatever it says. */
     size_t base = i ^ (size_t)((u >> 10) << ((u & 512) >> 6));
     if (base >= units) return bad(w, "a table of rules points outside itself");
     uint32_t value = word(unit + 4 * base) & 0x7fffffff;
