@@ -654,9 +654,11 @@ int op_adamw(ctx *c, const op_adamw_args *a) {
   return done(&k, c->ops->adamw(c, a));
 }
 
-/* Not every backend does every operation that only the VAE has. */
+/* Not every backend does every operation that only the VAE has, and none in another type than the engine's. */
 static void done_here(check *k, int there) {
   DEMAND(k, there, E_UNSUPPORTED, "backend %s has no such operation", k->c->ops->name);
+  DEMAND(k, k->c->storage == DT_REAL, E_UNSUPPORTED, "only %s is stored here, not %s", dtype_name(DT_REAL),
+         dtype_name(k->c->storage));
 }
 
 /* Rows of a clip; 0 after a refusal. */
