@@ -27,8 +27,8 @@ static const cli_option options[] = {
     {.name = "weights",
      .kind = CLI_TEXT,
      .offset = AT(weights),
-     .value = "FILE",
-     .help = "the VAE, diffusers names: safetensors, an index of shards, a VAE's folder or a whole model's folder"},
+     .value = "PATH",
+     .help = "the VAE, diffusers names: a safetensors file, an index of shards, or a model folder"},
     {.name = "config",
      .kind = CLI_TEXT,
      .offset = AT(config),
@@ -72,11 +72,11 @@ typedef struct job {
   const vae_args *a;
   int encode;
   vae_config cfg;
+  text config; /* its path, for messages */
   vae_options o;
   vae_shape in, out;
   vae_cost cost;
   st_file *weights, *file;
-  text config; /* path of the config */
   ctx x;
   vae v;
   real *from, *to; /* to: frames, or mean and then logvar */
@@ -351,7 +351,9 @@ static int check_words(job *j) {
   struct stat s;
   j->encode = !strcmp(word, "encode");
   if (!j->encode && strcmp(word, "decode") != 0) return err_set(e, E_ARG, "vae '%.40s': encode or decode", word);
-  if (!a->config && !a->weights) return err_set(e, E_ARG, "vae %s: --config FILE is missing", word);
+  if (!a->config && !a->weights)
+    return err_set(e, E_ARG, "vae %s: --config FILE is missing, and there are no weights beside which it could lie",
+                   word);
   if (a->plan) return OK;
   if (!a->weights || !a->in || !a->out)
     return err_set(e, E_ARG, "vae %s: --%s FILE is missing", word, !a->weights ? "weights" : !a->in ? "in" : "out");
@@ -373,6 +375,7 @@ static int run(cli *c, const void *args) {
   } else {
     TRY(weights_open(e, j.a->weights, PART_VAE, ST_READ, &j.weights));
     TRY(open_input(&j));
+    TRY(vae_check(e, &j.cfg, j.config.p, j.weights));
   }
   TRY((j.encode ? vae_encoded_shape : vae_decoded_shape)(e, &j.cfg, &j.o, &j.in, &j.out));
   TRY(measure(&j, j.o.tile, &j.cost));
@@ -392,8 +395,8 @@ out:
   st_close(j.file);
   free(j.from);
   free(j.to);
-  text_free(&t);
   text_free(&j.config);
+  text_free(&t);
   return rc;
 }
 
@@ -401,7 +404,7 @@ const cli_verb verb_vae = {
     .name = "vae",
     .group = "look inside",
     .help = "encode or decode video with a CogVideoX VAE",
-    .usage = "encode|decode --weights FILE [--config FILE] --in FILE --out FILE",
+    .usage = "encode|decode --weights PATH --in FILE --out FILE",
     .about =
         "Runs one half of the VAE on tensors from a file, with the reference's chunks of time and, if asked, its\n"
         "tiles. Latents are unscaled: multiply a mean by scaling_factor for the transformer, divide its result\n"

@@ -16,6 +16,7 @@ extern const cli_verb verb_flow;
 extern const cli_verb verb_forward;
 extern const cli_verb verb_gate;
 extern const cli_verb verb_gc;
+extern const cli_verb verb_generate;
 extern const cli_verb verb_inspect;
 extern const cli_verb verb_log;
 extern const cli_verb verb_man;

@@ -32,6 +32,7 @@ typedef struct sampler {
   int n, both;         /* clips of the chunk; guidance runs two entries a clip */
   int64_t at;          /* first clip of the chunk in the request */
   int64_t half, whole; /* reals of one half, of one clip's tensor */
+  int64_t given;       /* reals of a clip in the request's injected noise: all halves of the design */
   int64_t frame, wide; /* reals of a latent frame, and of a frame of the model's input */
   int64_t from, cols;  /* columns of a clip's row that are denoised */
   view x, in, out, v, x0, x0_old, z, text;
@@ -126,7 +127,7 @@ static int start(sampler *s) {
     float *x = s->host + i * s->whole;
     uint64_t seed = r->seeds[s->at + i];
     if (r->start) {
-      memcpy(x, r->start + (s->at + i) * s->whole, (size_t)s->whole * sizeof(float));
+      memcpy(x, r->start + (s->at + i) * s->given, (size_t)s->whole * sizeof(float));
       continue;
     }
     rng_normal((rng){.seed = seed, .stream = RNG_START_RGB}, 0, s->half, x);
@@ -145,7 +146,7 @@ static int step_noise(sampler *s, int step) {
   for (int64_t i = 0; i < s->n; i++) {
     float *z = s->host + i * s->whole;
     if (r->step_noise) {
-      memcpy(z, r->step_noise + ((int64_t)step * r->clips + s->at + i) * s->whole, (size_t)s->whole * sizeof(float));
+      memcpy(z, r->step_noise + ((int64_t)step * r->clips + s->at + i) * s->given, (size_t)s->whole * sizeof(float));
       continue;
     }
     for (int plane = 0; plane < s->l.streams; plane++) {
@@ -199,14 +200,24 @@ out:
 
 static int watch(sampler *s, int step, int64_t t) {
   int rc = OK;
-  float *v = NULL;
+  float *v = NULL, *clean = NULL;
   if (!s->r->watch) return OK;
   TRY(mem_new(&s->c->err, s->n * s->whole, sizeof(float), "watched prediction", &v));
+  TRY(mem_new(&s->c->err, s->n * s->whole, sizeof(float), "watched estimate", &clean));
   TRY(get(s, s->v, v));
+  TRY(get(s, s->x0, clean));
   TRY(get(s, s->x, s->host));
-  TRY(s->r->watch(s->r->user, step, t, v, s->host));
+  const sample_step seen = {.step = step,
+                            .steps = s->cfg->steps,
+                            .streams = s->l.streams,
+                            .t = t,
+                            .v = v,
+                            .clean = clean,
+                            .latents = s->host};
+  TRY(s->r->watch(s->r->user, &seen));
 out:
   free(v);
+  free(clean);
   return rc;
 }
 
@@ -243,7 +254,8 @@ static int flow_loop(sampler *s) {
     if (s->r->stop && s->r->stop(s->r->user)) FAIL(&s->c->err, E_INTERRUPTED, "stopped at sampling step %d", i);
     double sigma = 1 - (double)i / f->steps, t = (1 - sigma) * SCHEDULE_STEPS;
     TRY(predict(s, t, schedule_guidance(f->cfg, f->guidance, f->steps, i, SCHEDULE_STEPS - 1 - (int64_t)t)));
-    view x = active(s, s->x), v = active(s, s->v);
+    view x = active(s, s->x), v = active(s, s->v), x0 = active(s, s->x0);
+    TRY(op_lincomb(s->c, &(op_lincomb_args){.y = x0, .n = 2, .x = {x, v}, .c = {1, sigma}}));
     TRY(op_lincomb(s->c, &(op_lincomb_args){.y = x, .n = 2, .x = {x, v}, .c = {1, 1.0 / f->steps}}));
     TRY(watch(s, i, (int64_t)t));
   }
@@ -367,7 +379,7 @@ int sample_run(ctx *c, const dit *m, const adapter *a, const design *d, const sa
   TRY(base_layout(&c->err, &base));
   int64_t half = (int64_t)r->frames * m->cfg.out_channels * r->height * r->width;
   for (int64_t at = 0; at < r->clips; at += CHUNK) {
-    sampler s = {.c = c, .m = m, .a = a, .cfg = cfg, .r = r, .at = at};
+    sampler s = {.c = c, .m = m, .a = a, .cfg = cfg, .r = r, .at = at, .given = half * l.streams};
     s.n = (int)(r->clips - at < CHUNK ? r->clips - at : CHUNK);
     float *to_rgb = rgb + at * half, *to_alpha = alpha ? alpha + at * half : NULL;
     if (l.two_pass) {

@@ -61,7 +61,8 @@ typedef enum video_codec {
   VIDEO_PRORES, /* ProRes 4444, in QuickTime: 10-bit colour with loss, alpha exact to 10 bits; for editing programs */
   VIDEO_VP9,    /* VP9 with alpha beside it, in WebM: 8 bits, 4:2:0, with loss; what browsers play */
 } video_codec;
-/* .mkv, .webp, .mov, .webm: the codec that the ending of a path asks for; E_ARG lists the endings. */
+/* .mkv, .webp, .mov, .webm: the codec that the ending of a path asks for; E_ARG lists the endings (and the folders of
+ * media/deliver.h). */
 int video_codec_of(err *e, const char *path, video_codec *out) TD_MUST_CHECK;
 typedef struct video_write_options {
   video_codec codec;

@@ -46,7 +46,7 @@ int video_codec_of(err *e, const char *path, video_codec *out) {
     }
   return err_set(e, E_ARG,
                  "%s: the ending says what is written: .mkv (FFV1, lossless), .mov (ProRes 4444), .webm (VP9 with "
-                 "alpha), .webp (animated WebP)",
+                 "alpha), .webp (animated WebP); or NAME/ for PNG pictures",
                  path);
 }
 

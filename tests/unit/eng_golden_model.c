@@ -408,11 +408,10 @@ static double rel_step(const st_file *f, const char *run, const char *what, int 
   return worst / top;
 }
 
-static int on_step(void *user, int step, int64_t t, const float *v, const float *latents) {
+static int on_step(void *user, const sample_step *s) {
   watcher *w = user;
-  (void)t;
-  w->worst = fmax(w->worst, rel_step(w->want, w->run, "v", step, v, w->n));
-  w->worst = fmax(w->worst, rel_step(w->want, w->run, "latents", step, latents, w->n));
+  w->worst = fmax(w->worst, rel_step(w->want, w->run, "v", s->step, s->v, w->n));
+  w->worst = fmax(w->worst, rel_step(w->want, w->run, "latents", s->step, s->latents, w->n));
   w->seen++;
   return OK;
 }
@@ -558,8 +557,7 @@ int main(void) {
       cmocka_unit_test(test_rope),         cmocka_unit_test(test_sincos),     cmocka_unit_test(test_pt2),
       cmocka_unit_test(test_i2v),          cmocka_unit_test(test_15_i2v),     cmocka_unit_test(test_designs),
       cmocka_unit_test(test_train),        cmocka_unit_test(test_train_base), cmocka_unit_test(test_pipeline),
-      cmocka_unit_test(test_pipeline_i2v), cmocka_unit_test(test_i2v_joint),
-      cmocka_unit_test(test_bf16),
+      cmocka_unit_test(test_pipeline_i2v), cmocka_unit_test(test_i2v_joint),  cmocka_unit_test(test_bf16),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

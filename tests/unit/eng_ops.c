@@ -657,7 +657,6 @@ static void sweep_products(sweep *s) {
   taken_view(s, OP_ATTN_SMALL_BWD, b.dv);
 }
 
-/* False when this CPU lacks the level. */
 static void sweep_text(sweep *s) {
   enum { N = 70, HEADS = 3, BUCKETS = 4 };
   ctx *c = &s->c;
@@ -674,6 +673,25 @@ static void sweep_text(sweep *s) {
   taken_view(s, OP_SOFTMAX_REL, logits);
 }
 
+static void sweep_video(sweep *s) {
+  enum { F = 3, H = 5, W = 7, IN = 36, OUT = 33, N = F * H * W };
+  ctx *c = &s->c;
+  view x = data(s, N, IN), past = data(s, 2 * H * W, IN), y = data(s, N, OUT), bias = data(s, 1, OUT);
+  view w = data(s, op_conv3d_w_rows(OUT, IN, 3), CONV_PANEL), gain = data(s, 1, IN), shift = data(s, 1, IN);
+  op_conv3d_args a = {.x = x, .past = past, .w = w, .bias = bias, .y = y, .frames = F, .height = H, .width = W};
+  a.kt = 3, a.stride = 1;
+  ACCEPTED(*s, op_conv3d(c, &a));
+  taken_view(s, OP_CONV3D, y);
+  op_group_norm_args g = {.x = x, .y = x, .w = gain, .b = shift, .groups = 6, .eps = 1e-6, .act = ACT_SILU};
+  ACCEPTED(*s, op_group_norm(c, &g));
+  taken_view(s, OP_GROUP_NORM, x);
+  view up = data(s, 5 * 4 * H * W, IN);
+  op_resample_args r = {.x = x, .y = up, .frames = F, .height = H, .width = W, .kind = RESAMPLE_UP_TIME};
+  ACCEPTED(*s, op_resample(c, &r));
+  taken_view(s, OP_RESAMPLE, up);
+}
+
+/* False when this CPU lacks the level. */
 static int sweep_run(sweep *s, const char *backend, const char *isa, int threads) {
   *s = (sweep){.tag = 1000};
   if (ctx_open(&s->c, &(ctx_options){.backend = backend, .isa = isa, .threads = threads}) != OK) {
@@ -686,6 +704,7 @@ static int sweep_run(sweep *s, const char *backend, const char *isa, int threads
   sweep_tables(s);
   sweep_products(s);
   sweep_text(s);
+  sweep_video(s);
   for (int i = 0; i < s->n; i++) s->c.ops->release(&s->c, s->held[i]);
   ctx_close(&s->c);
   return 1;
@@ -714,8 +733,8 @@ static void bits_over_levels(void **state) {
   if (!sweep_run(&v2, "cpu", "v2", 2) || !sweep_run(&v3, "cpu", "v3", 2)) skip();
   /* without fused multiply-add products and exponentials round otherwise; the rest must not */
   for (int i = 0; i < OP_COUNT; i++)
-    if (i != OP_GEMM && i != OP_ACT && i != OP_ACT_BWD && i != OP_ACT_MUL && i != OP_SOFTMAX_REL &&
-        (i < OP_ATTN || i > OP_ATTN_SMALL_BWD))
+    if (i != OP_GEMM && i != OP_ACT && i != OP_ACT_BWD && i != OP_ACT_MUL && i != OP_SOFTMAX_REL && i != OP_CONV3D &&
+        i != OP_GROUP_NORM && (i < OP_ATTN || i > OP_ATTN_SMALL_BWD))
       if (v2.hash[i] != v3.hash[i]) fail_msg("op_%s: other bits on v3 than on v2", op_name((op_id)i));
   if (!sweep_run(&v4, "cpu", "v4", 2)) skip();
   same_bits(&v3, &v4, "on v4 than on v3");

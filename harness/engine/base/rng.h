@@ -26,6 +26,7 @@ typedef enum rng_stream {
   RNG_BOOTSTRAP,
   RNG_TEST,
   RNG_STUDY_KIT, /* order, sides and broken clips of a user study */
+  RNG_POSTERIOR, /* of the VAE, for the first frame of image-to-video; sub = plane */
 } rng_stream;
 
 typedef struct rng {

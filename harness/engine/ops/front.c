@@ -654,9 +654,13 @@ int op_adamw(ctx *c, const op_adamw_args *a) {
   return done(&k, c->ops->adamw(c, a));
 }
 
-/* Not every backend does every operation that only the VAE has, and none in another type than the engine's. */
-static void done_here(check *k, int there) {
+/* Not every backend does what only the text encoder and the VAE need. */
+static void supported(check *k, int there) {
   DEMAND(k, there, E_UNSUPPORTED, "backend %s has no such operation", k->c->ops->name);
+}
+
+/* The VAE's operations know the engine's own type only. */
+static void real_only(check *k) {
   DEMAND(k, k->c->storage == DT_REAL, E_UNSUPPORTED, "only %s is stored here, not %s", dtype_name(DT_REAL),
          dtype_name(k->c->storage));
 }
@@ -670,7 +674,8 @@ static int64_t clip_rows(check *k, int frames, int height, int width) {
 
 int op_conv3d(ctx *c, const op_conv3d_args *a) {
   check k = begin(c, OP_CONV3D);
-  done_here(&k, c->ops->conv3d != NULL);
+  supported(&k, c->ops->conv3d != NULL);
+  real_only(&k);
   DEMAND(&k, a->kt == 1 || a->kt == 3, E_ARG, "%d frames a kernel, must be 1 or 3", a->kt);
   DEMAND(&k, a->stride == 1 || a->stride == 2, E_ARG, "stride %d, must be 1 or 2", a->stride);
   DEMAND(&k, a->stride == 1 || (a->height >= 2 && a->width >= 2), E_SHAPE, "%dx%d is too small for stride 2",
@@ -696,7 +701,8 @@ int op_conv3d(ctx *c, const op_conv3d_args *a) {
 
 int op_group_norm(ctx *c, const op_group_norm_args *a) {
   check k = begin(c, OP_GROUP_NORM);
-  done_here(&k, c->ops->group_norm != NULL);
+  supported(&k, c->ops->group_norm != NULL);
+  real_only(&k);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -721,7 +727,8 @@ int op_group_norm(ctx *c, const op_group_norm_args *a) {
 
 int op_resample(ctx *c, const op_resample_args *a) {
   check k = begin(c, OP_RESAMPLE);
-  done_here(&k, c->ops->resample != NULL);
+  supported(&k, c->ops->resample != NULL);
+  real_only(&k);
   DEMAND(&k, a->kind >= RESAMPLE_UP && a->kind <= RESAMPLE_POOL_TIME, E_ARG, "unknown resampling %d", (int)a->kind);
   int64_t rows = clip_rows(&k, a->frames, a->height, a->width);
   if (k.rc != OK) return k.rc;
@@ -736,6 +743,7 @@ int op_resample(ctx *c, const op_resample_args *a) {
 
 int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
   check k = begin(c, OP_RMSNORM);
+  supported(&k, c->ops->rmsnorm != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -748,6 +756,7 @@ int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
 
 int op_act_mul(ctx *c, const op_act_mul_args *a) {
   check k = begin(c, OP_ACT_MUL);
+  supported(&k, c->ops->act_mul != NULL);
   operand(&k, "x", a->x);
   like(&k, "g", a->g, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
@@ -760,6 +769,7 @@ int op_act_mul(ctx *c, const op_act_mul_args *a) {
 
 int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
   check k = begin(c, OP_SOFTMAX_REL);
+  supported(&k, c->ops->softmax_rel != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   operand(&k, "table", a->table);

@@ -1,5 +1,5 @@
 /* The one table of operations. Model code is written once over the op_* functions below; the backends `cpu`, `null`
- * (and later `cuda`) fill the table behind them. Each operation is about as coarse as one good GPU kernel.
+ * and `cuda` fill the table behind them. Each operation is about as coarse as one good GPU kernel.
  *
  * Contracts that hold for every operation
  *   - Gradients: parameter gradients are added to (+=), activation gradients are assigned (=); where an activation
@@ -371,20 +371,24 @@ typedef struct op_count {
 } op_count;
 
 typedef struct ctx_options {
-  const char *backend; /* "cpu", "null" */
+  const char *backend; /* "cpu", "null", "cuda"; "auto": cuda where that is possible, else cpu */
   int threads;         /* 0 or less: OpenMP's default; ctx.threads then holds what that was */
   const char *isa;     /* NULL: the best this CPU has; "v2", "v3", "v4", "generic" */
   dtype storage;       /* DT_BF16, else DT_REAL */
+  int device;          /* cuda: its number, from 0 */
 } ctx_options;
 
 struct ctx {
   const ops *ops;
   err err;
   int threads;
-  const char *isa; /* level in use, for the record */
-  dtype storage;   /* S: DT_REAL or DT_BF16 */
-  arena mem;       /* activations; opened by ctx_arena */
-  void *mem_block; /* what the arena stands on */
+  const char *isa; /* level in use, for the record: v3, sm_90 */
+  int device;
+  char library[32]; /* of the backend, and its version, for the record; "" where it has none */
+  char note[256];   /* "auto": why it is not cuda; else "" */
+  dtype storage;    /* S: DT_REAL or DT_BF16 */
+  arena mem;        /* activations; opened by ctx_arena */
+  void *mem_block;  /* what the arena stands on */
   op_count count[OP_COUNT];
   void *state; /* backend's own */
 };
