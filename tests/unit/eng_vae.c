@@ -209,11 +209,13 @@ static void test_independence(void **state) {
   st_file *g = golden_tensors("vae");
   real *z = cropped(st_find(g, "in.latents"), (crop){0}, &s), *one = decoded(&b, &plain_options, &s, z, &out);
   const int64_t n = pixels(&s) * 16, m = pixels(&out) * 3, plane = out.height * out.width;
+  b.c.storage = DT_BF16; /* of a transformer that shares the context; the VAE computes as before */
   real *two = nans(2 * n);
   for (int64_t i = 0; i < n; i++) two[n + i] = z[i], two[i] = -z[i];
   vae_shape pair = s, pair_out;
   pair.batch = 2;
   real *both = decoded(&b, &plain_options, &pair, two, &pair_out);
+  assert_int_equal(b.c.storage, DT_BF16);
   assert_memory_equal(both + m, one, (size_t)m * sizeof(real));
   assert_true(memcmp(both, one, (size_t)m * sizeof(real)) != 0);
   /* 5 latents: chunks of 3 and 2; the last latent changes */

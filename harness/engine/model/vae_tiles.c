@@ -455,6 +455,8 @@ static int run_all(ctx *c, const vae *v, const vae_options *o, const vae_shape *
   needs n;
   void *block = NULL;
   job k = {.g = g};
+  const dtype storage = c->storage; /* of the caller's activations; those of the VAE are reals */
+  c->storage = DT_REAL;
   TRY(find_needs(&c->err, &v->cfg, g, o, &n));
   k.r = (vae_run){.c = c, .cfg = &v->cfg, .net = g->encode ? &v->net->enc : &v->net->dec, .o = o};
   k.r.tick =
@@ -472,6 +474,7 @@ out:
   free(k.r.host_map);
   free(k.r.past);
   if (block) c->ops->release(c, block);
+  c->storage = storage;
   return rc;
 }
 

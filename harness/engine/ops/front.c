@@ -659,6 +659,12 @@ static void supported(check *k, int there) {
   DEMAND(k, there, E_UNSUPPORTED, "backend %s has no such operation", k->c->ops->name);
 }
 
+/* The VAE's operations know the engine's own type only. */
+static void real_only(check *k) {
+  DEMAND(k, k->c->storage == DT_REAL, E_UNSUPPORTED, "only %s is stored here, not %s", dtype_name(DT_REAL),
+         dtype_name(k->c->storage));
+}
+
 /* Rows of a clip; 0 after a refusal. */
 static int64_t clip_rows(check *k, int frames, int height, int width) {
   DEMAND(k, frames >= 1 && height >= 1 && width >= 1 && frames <= 1 << 20 && height <= 1 << 20 && width <= 1 << 20,
@@ -669,6 +675,7 @@ static int64_t clip_rows(check *k, int frames, int height, int width) {
 int op_conv3d(ctx *c, const op_conv3d_args *a) {
   check k = begin(c, OP_CONV3D);
   supported(&k, c->ops->conv3d != NULL);
+  real_only(&k);
   DEMAND(&k, a->kt == 1 || a->kt == 3, E_ARG, "%d frames a kernel, must be 1 or 3", a->kt);
   DEMAND(&k, a->stride == 1 || a->stride == 2, E_ARG, "stride %d, must be 1 or 2", a->stride);
   DEMAND(&k, a->stride == 1 || (a->height >= 2 && a->width >= 2), E_SHAPE, "%dx%d is too small for stride 2",
@@ -695,6 +702,7 @@ int op_conv3d(ctx *c, const op_conv3d_args *a) {
 int op_group_norm(ctx *c, const op_group_norm_args *a) {
   check k = begin(c, OP_GROUP_NORM);
   supported(&k, c->ops->group_norm != NULL);
+  real_only(&k);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -720,6 +728,7 @@ int op_group_norm(ctx *c, const op_group_norm_args *a) {
 int op_resample(ctx *c, const op_resample_args *a) {
   check k = begin(c, OP_RESAMPLE);
   supported(&k, c->ops->resample != NULL);
+  real_only(&k);
   DEMAND(&k, a->kind >= RESAMPLE_UP && a->kind <= RESAMPLE_POOL_TIME, E_ARG, "unknown resampling %d", (int)a->kind);
   int64_t rows = clip_rows(&k, a->frames, a->height, a->width);
   if (k.rc != OK) return k.rc;
