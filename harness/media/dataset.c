@@ -271,7 +271,10 @@ int dataset_open(err *e, const char *folder, dataset *out) {
   static const struct {
     const char *name;
     int (*read)(err *e, const char *folder, const char *path, dataset *d);
-  } kinds[] = {{"manifest.json", read_manifest}, {"manifest.jsonl", read_lines}, {"fgr", read_pairs}, {"fgr_color_decon_blur", read_released}};
+  } kinds[] = {{"manifest.json", read_manifest},
+               {"manifest.jsonl", read_lines},
+               {"fgr", read_pairs},
+               {"fgr_color_decon_blur", read_released}};
   const int n = (int)(sizeof kinds / sizeof *kinds);
   char *path = NULL;
   *out = (dataset){0};
@@ -281,7 +284,8 @@ int dataset_open(err *e, const char *folder, dataset *out) {
     TRY(join(e, folder, kinds[i].name, &path));
     if (file_exists(path)) break;
   }
-  if (i == n) FAIL(e, E_CONFIG, "%s: there is no manifest.json, manifest.jsonl, fgr/ or fgr_color_decon_blur/ in it", folder);
+  if (i == n)
+    FAIL(e, E_CONFIG, "%s: there is no manifest.json, manifest.jsonl, fgr/ or fgr_color_decon_blur/ in it", folder);
   TRY(kinds[i].read(e, folder, path, out));
   if (out->n == 0) FAIL(e, E_CONFIG, "%s: no clips are listed", path);
 out:
