@@ -10,6 +10,8 @@
 #include "model/block_vae.h"
 #include "model/words.h"
 
+#define COSTS_PIECES 8 /* of feed-forward rows, as the trainer takes them */
+
 static int trains(const layout *l) {
   return l->lora || l->domain || l->widened || l->exchange;
 }
@@ -20,7 +22,7 @@ static int add(err *e, const plan_request *r, const cost_line *head, cost_table 
   cost_line *line = &to->at[to->n];
   *line = *head;
   line->pass = r->train ? "train" : "sample";
-  line->recompute = r->recompute;
+  line->recompute = r->level != NULL;
   line->batch = r->batch;
   TRY(plan_measure(e, r, &line->cost));
   to->n++;
@@ -33,16 +35,23 @@ int costs_measure(err *e, const plan_request *r, const char *model, const char *
   int rc = OK;
   plan_request q = *r;
   cost_line head = {.model = model};
+  unsigned char *input_only = NULL;
   snprintf(head.design, sizeof head.design, "%s", name);
+  TRY(mem_new(e, r->cfg.layers, 1, "levels", &input_only));
+  memset(input_only, 2, (size_t)r->cfg.layers);
   for (int recompute = 0; recompute < 2 && trains(&r->l); recompute++) {
     q.train = 1;
-    q.recompute = recompute;
+    q.level = recompute ? input_only : NULL;
+    q.pieces = recompute ? COSTS_PIECES : 1;
     TRY(add(e, &q, &head, to));
   }
-  q.train = q.recompute = 0;
+  q.train = 0;
+  q.level = NULL;
+  q.pieces = 1;
   q.batch = sample_batch;
   TRY(add(e, &q, &head, to));
 out:
+  free(input_only);
   if (rc != OK) err_prefix(e, "%s, design %s", model, name);
   return rc;
 }

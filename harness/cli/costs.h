@@ -24,7 +24,7 @@ typedef struct cost_table {
 } cost_table;
 
 /* A training step (with activations kept, and recomputed) and a forward pass. A design that trains nothing has no
- * training step. r->train and r->recompute are ignored; batches of training and of sampling may differ. */
+ * training step. r->train, r->level and r->pieces are ignored; batches of training and of sampling may differ. */
 int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
                   cost_table *to) TD_MUST_CHECK;
 /* The same for every design of the program that can run on the model; r->l is ignored. */

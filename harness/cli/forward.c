@@ -11,11 +11,13 @@ typedef struct forward_args {
   const char *weights, *config, *design, *in, *out;
   cli_list adapters;
   double gamma;
-  int trace, isa, read;
+  int trace, isa, read, precision;
 } forward_args;
 
 /* The order of isa_names: "auto" leaves the choice to the backend. */
 static const char *const isa_names[] = {"auto", "v2", "v3", "v4", "generic", NULL};
+
+static const char *const precision_names[] = {"fp32", "bf16", NULL};
 
 #define AT(member) offsetof(forward_args, member)
 static const cli_option options[] = {
@@ -72,6 +74,12 @@ static const cli_option options[] = {
      .choices = isa_names,
      .initial = "auto",
      .help = "instruction-set level of the CPU kernels; v3 and v4 give the same bits"},
+    {.name = "precision",
+     .kind = CLI_CHOICE,
+     .offset = AT(precision),
+     .choices = precision_names,
+     .initial = "fp32",
+     .help = "how weights and activations are stored; arithmetic is float32 either way"},
     {.name = NULL},
 };
 
@@ -102,14 +110,20 @@ out:
 static int compute(cli *c, const forward_args *a, forward *f) {
   int rc = OK;
   ctx *x = &f->c;
-  ctx_options o = {.backend = "cpu", .threads = (int)c->threads, .isa = a->isa ? isa_names[a->isa] : NULL};
+  ctx_options o = {.backend = cli_backend(c),
+                   .device = (int)c->device,
+                   .threads = (int)c->threads,
+                   .isa = a->isa ? isa_names[a->isa] : NULL,
+                   .storage = a->precision ? DT_BF16 : DT_REAL};
   TRY(ctx_open(x, &o));
+  if (*x->note) cli_warn("%s", x->note);
   const dit_source source = {.weights = a->weights, .config = a->config, .mode = a->read ? ST_READ : ST_MAP};
   TRY(dit_from(x, &source, &f->m));
   TRY(adapters_load(c, &f->from, x, &f->m, &f->a));
   TRY(st_writer_open(&x->err, &f->out));
   TRY(probe_forward(x, &f->m, &f->a, &f->l, f->in, a->trace, f->out));
-  cli_detail(c, "cpu backend, level %s, %d threads", x->isa, x->threads);
+  cli_detail(c, "%s backend, level %s, %d threads%s%s", x->ops->name, x->isa, x->threads, *x->library ? ", " : "",
+             x->library);
 out:
   if (rc != OK) rc = err_set(&c->err, x->err.code, "%s", x->err.text);
   return rc;
@@ -146,13 +160,14 @@ const cli_verb verb_forward = {
     .usage = "--weights PATH --in FILE --out FILE",
     .about =
         "Runs the DiT once on tensors from a file and writes what it computes, for anyone who converts weights or\n"
-        "doubts a number. Names and layouts are those of diffusers; everything is read widened to float32.",
+        "doubts a number. Names and layouts are those of diffusers; files are read widened to\n"
+        "float32. --precision bf16 then rounds weights and every stored activation to bfloat16, as on a GPU.",
     .examples =
         "tandem forward --weights CogVideoX-5b --in x.safetensors --out y.safetensors\n"
         "tandem forward --weights dit.safetensors --config config.json --design sequence --adapter lora.safetensors "
         "\\\n"
         "    --in x.safetensors --out y.safetensors --trace",
-    .shared = CLI_THREADS,
+    .shared = CLI_THREADS | CLI_BACKEND,
     .options = options,
     .args_size = sizeof(forward_args),
     .run = run,

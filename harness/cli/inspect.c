@@ -10,6 +10,7 @@
 #include "model/folder.h"
 #include "model/spiece.h"
 #include "model/t5.h"
+#include "model/vae.h"
 
 #define SPIECE_MAX ((size_t)256 << 20)
 
@@ -159,6 +160,18 @@ out:
   return rc;
 }
 
+static int vae_facts(part *p, const json *j, const char *name, const st_file *f) {
+  int rc = OK;
+  err *e = &p->problem;
+  vae_config c;
+  TRY(vae_config_read(e, j, name, &c));
+  snprintf(p->fact, sizeof p->fact, "%d latent channels, %dx smaller sides, scaling factor %g%s", c.latent_channels,
+           vae_scale(&c), c.scaling_factor, c.invert_scale_latents ? ", inverted for images" : "");
+  if (f) TRY(vae_check(e, &c, name, f));
+out:
+  return rc;
+}
+
 static int number_of(const json *j, const char *key, double *out) {
   const json *v = json_get(j, key);
   if (!v || v->type != JSON_NUMBER) return 0;
@@ -168,8 +181,6 @@ static int number_of(const json *j, const char *key, double *out) {
 
 static void config_fact(part *p, const json *j) {
   double x;
-  if (p->kind == PART_VAE && number_of(j, "scaling_factor", &x))
-    snprintf(p->fact, sizeof p->fact, "scaling factor %g", x);
   const json *v = json_get(j, "prediction_type");
   if (p->kind == PART_SCHEDULER && number_of(j, "snr_shift_scale", &x))
     snprintf(p->fact, sizeof p->fact, "SNR shift %g, predicts %.40s", x,
@@ -195,6 +206,7 @@ static int config_facts(job *t, part *p, const char *path, const st_file *f, int
   }
   if (p->kind == PART_TRANSFORMER) TRY(transformer_facts(t, p, j, name.p, f));
   if (p->kind == PART_TEXT_ENCODER) TRY(encoder_facts(p, j, name.p, f));
+  if (p->kind == PART_VAE) TRY(vae_facts(p, j, name.p, f));
   config_fact(p, j);
 out:
   json_free(j);

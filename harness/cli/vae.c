@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/stop.h"
 #include "cli/verbs.h"
+#include "model/folder.h"
 #include "model/vae.h"
 
 typedef struct vae_args {
@@ -27,9 +27,13 @@ static const cli_option options[] = {
     {.name = "weights",
      .kind = CLI_TEXT,
      .offset = AT(weights),
+     .value = "PATH",
+     .help = "the VAE, diffusers names: a safetensors file, an index of shards, or a model folder"},
+    {.name = "config",
+     .kind = CLI_TEXT,
+     .offset = AT(config),
      .value = "FILE",
-     .help = "safetensors of the VAE, diffusers names"},
-    {.name = "config", .kind = CLI_TEXT, .offset = AT(config), .value = "FILE", .help = "config.json of the VAE"},
+     .help = "config.json of the VAE (default: the one beside the weights)"},
     {.name = "in",
      .kind = CLI_TEXT,
      .offset = AT(in),
@@ -53,7 +57,7 @@ static const cli_option options[] = {
      .kind = CLI_TEXT,
      .offset = AT(plan),
      .value = "TxHxW",
-     .help = "only say what an input of this size would need; wants --config alone"},
+     .help = "only say what an input of this size would need; wants no --in and --out"},
     {.name = "isa",
      .kind = CLI_CHOICE,
      .offset = AT(isa),
@@ -68,6 +72,7 @@ typedef struct job {
   const vae_args *a;
   int encode;
   vae_config cfg;
+  text config; /* its path, for messages */
   vae_options o;
   vae_shape in, out;
   vae_cost cost;
@@ -110,8 +115,14 @@ static int read_tile(job *j) {
 static int read_config(job *j) {
   int rc = OK;
   json *doc = NULL;
-  TRY(json_read(&j->c->err, j->a->config, &doc));
-  TRY(vae_config_read(&j->c->err, doc, j->a->config, &j->cfg));
+  if (j->a->config) {
+    text_add(&j->config, j->a->config);
+    TRY(text_ok(&j->config, &j->c->err));
+    TRY(json_read(&j->c->err, j->a->config, &doc));
+  } else {
+    TRY(folder_config(&j->c->err, j->a->weights, PART_VAE, &doc, &j->config));
+  }
+  TRY(vae_config_read(&j->c->err, doc, j->config.p, &j->cfg));
   TRY(read_tile(j));
 out:
   json_free(doc);
@@ -141,7 +152,7 @@ static int open_input(job *j) {
     FAIL(e, E_SHAPE, "%s: %s has %d dimensions, wanted the 5 of [B,C,T,H,W]", j->a->in, input_name(j), t->rank);
   if (t->shape[1] != channels)
     FAIL(e, E_SHAPE, "%s: %s has %lld channels, the VAE of %s takes %d", j->a->in, input_name(j),
-         (long long)t->shape[1], j->a->config, channels);
+         (long long)t->shape[1], j->config.p, channels);
   j->in = (vae_shape){t->shape[0], t->shape[2], t->shape[3], t->shape[4]};
 out:
   return rc;
@@ -206,10 +217,21 @@ static json *shape_json(const vae_shape *s, int64_t channels) {
   return list;
 }
 
+/* Most memory this process ever had; -1 when the system does not say. getrusage would count the program that started
+ * us. */
+static double peak_rss(void) {
+  double kib = -1;
+  char line[256];
+  FILE *f = fopen("/proc/self/status", "r");
+  while (f && fgets(line, sizeof line, f))
+    if (!strncmp(line, "VmHWM:", 6)) kib = strtod(line + 6, NULL);
+  if (f) fclose(f);
+  return kib < 0 ? -1 : 1024 * kib;
+}
+
 static int say_json(job *j, int ran) {
   const vae_cost *k = &j->cost;
   json *o = json_new(JSON_OBJECT), *m = json_new(JSON_OBJECT);
-  struct rusage use;
   cli_set_text(&o, "verb", j->encode ? "encode" : "decode");
   cli_set(&o, "input", shape_json(&j->in, j->encode ? j->cfg.in_channels : j->cfg.latent_channels));
   cli_set(&o, "output", shape_json(&j->out, j->encode ? j->cfg.latent_channels : j->cfg.out_channels));
@@ -221,7 +243,7 @@ static int say_json(job *j, int ran) {
   cli_set_number(&m, "work", (double)k->work);
   cli_set_number(&m, "tensors", 2 * ((double)k->input + (double)k->output));
   cli_set_number(&m, "total", total_bytes(k));
-  if (ran && getrusage(RUSAGE_SELF, &use) == 0) cli_set_number(&m, "peak_rss", 1024.0 * (double)use.ru_maxrss);
+  if (ran) cli_set_number(&m, "peak_rss", peak_rss());
   cli_set(&o, "bytes", m);
   if (ran) {
     cli_set_text(&o, "file", j->a->out);
@@ -256,8 +278,10 @@ static int on_tick(void *user, const vae_tick *t) {
   snprintf(detail, sizeof detail, "tile %lld of %lld, frame %lld of %lld", (long long)t->tile, (long long)t->tiles,
            (long long)t->frames, (long long)t->of_frames);
   const double unit = t->total < 1e11 ? 1e6 : 1e9;
+  const int64_t total = (int64_t)(t->total / unit) + 1;
+  const int last = t->tile == t->tiles && t->frames == t->of_frames && t->done > t->total * (1 - 1e-9);
   j->progress.what = unit < 1e9 ? "MFLOP" : "GFLOP";
-  if (t->done > 0) progress_tick(&j->progress, (int64_t)(t->done / unit), (int64_t)(t->total / unit), detail);
+  if (t->done > 0) progress_tick(&j->progress, last ? total : (int64_t)(t->done / unit), total, detail);
   return stop_signal();
 }
 
@@ -327,7 +351,9 @@ static int check_words(job *j) {
   struct stat s;
   j->encode = !strcmp(word, "encode");
   if (!j->encode && strcmp(word, "decode") != 0) return err_set(e, E_ARG, "vae '%.40s': encode or decode", word);
-  if (!a->config) return err_set(e, E_ARG, "vae %s: --config FILE is missing", word);
+  if (!a->config && !a->weights)
+    return err_set(e, E_ARG, "vae %s: --config FILE is missing, and there are no weights beside which it could lie",
+                   word);
   if (a->plan) return OK;
   if (!a->weights || !a->in || !a->out)
     return err_set(e, E_ARG, "vae %s: --%s FILE is missing", word, !a->weights ? "weights" : !a->in ? "in" : "out");
@@ -347,8 +373,9 @@ static int run(cli *c, const void *args) {
   if (j.a->plan) {
     TRY(plan_size(&j));
   } else {
-    TRY(st_open(e, j.a->weights, &j.weights));
+    TRY(weights_open(e, j.a->weights, PART_VAE, ST_READ, &j.weights));
     TRY(open_input(&j));
+    TRY(vae_check(e, &j.cfg, j.config.p, j.weights));
   }
   TRY((j.encode ? vae_encoded_shape : vae_decoded_shape)(e, &j.cfg, &j.o, &j.in, &j.out));
   TRY(measure(&j, j.o.tile, &j.cost));
@@ -368,6 +395,7 @@ out:
   st_close(j.file);
   free(j.from);
   free(j.to);
+  text_free(&j.config);
   text_free(&t);
   return rc;
 }
@@ -376,13 +404,13 @@ const cli_verb verb_vae = {
     .name = "vae",
     .group = "look inside",
     .help = "encode or decode video with a CogVideoX VAE",
-    .usage = "encode|decode --weights FILE --config FILE --in FILE --out FILE",
+    .usage = "encode|decode --weights PATH --in FILE --out FILE",
     .about =
         "Runs one half of the VAE on tensors from a file, with the reference's chunks of time and, if asked, its\n"
         "tiles. Latents are unscaled: multiply a mean by scaling_factor for the transformer, divide its result\n"
         "before decoding. Only 8k + 1 and 8k frames come back unchanged. -v says what it needs before it starts.",
     .examples =
-        "tandem vae decode --weights vae.safetensors --config config.json --in z.safetensors --out x.safetensors\n"
+        "tandem vae decode --weights CogVideoX-5b --in z.safetensors --out x.safetensors\n"
         "tandem vae encode --weights vae.safetensors --config config.json --in x.safetensors --out z.safetensors "
         "--tile auto\n"
         "tandem vae decode --config config.json --plan 13x60x90 --tile auto",

@@ -51,13 +51,13 @@ static int take(sampler *s) {
   int rc = OK;
   ctx *c = s->c;
   int entries = s->n * (1 + s->both);
-  TRY(ctx_view(c, s->n, s->whole, "latents", &s->x));
-  TRY(ctx_view(c, entries * s->l.streams * s->r->frames, s->wide, "model input", &s->in));
-  TRY(ctx_view(c, entries, s->whole, "model output", &s->out));
-  TRY(ctx_view(c, s->n, s->whole, "guided prediction", &s->v));
-  TRY(ctx_view(c, s->n, s->whole, "clean estimate", &s->x0));
-  TRY(ctx_view(c, s->n, s->whole, "last clean estimate", &s->x0_old));
-  TRY(ctx_view(c, s->n, s->whole, "step noise", &s->z));
+  TRY(ctx_reals(c, s->n, s->whole, "latents", &s->x));
+  TRY(ctx_reals(c, entries * s->l.streams * s->r->frames, s->wide, "model input", &s->in));
+  TRY(ctx_reals(c, entries, s->whole, "model output", &s->out));
+  TRY(ctx_reals(c, s->n, s->whole, "guided prediction", &s->v));
+  TRY(ctx_reals(c, s->n, s->whole, "clean estimate", &s->x0));
+  TRY(ctx_reals(c, s->n, s->whole, "last clean estimate", &s->x0_old));
+  TRY(ctx_reals(c, s->n, s->whole, "step noise", &s->z));
   TRY(ctx_view(c, entries * s->r->n_text, s->r->text_dim, "text", &s->text));
   TRY(mem_new(&c->err, entries, sizeof(double), "time steps", &s->t));
   TRY(mem_new(&c->err, entries, sizeof(double), "ofs", &s->ofs));
@@ -93,7 +93,7 @@ static int put_text(sampler *s) {
     const float *src = s->both && e < s->n ? r->null_text : r->text + (s->at + e % s->n) * rows;
     for (int64_t i = 0; i < rows; i++) buf[e * rows + i] = (real)src[i];
   }
-  TRY(op_upload(s->c, s->text.p, buf, (size_t)(entries * rows) * sizeof(real)));
+  TRY(ctx_put(s->c, s->text, buf));
 out:
   free(buf);
   return rc;
@@ -268,6 +268,7 @@ static int measure(ctx *c, const dit *m, const adapter *a, const layout *l, cons
   plan_request q = {.cfg = m->cfg,
                     .l = *l,
                     .shape = {.rank = a ? a->rank : 0, .exchange_rank = a ? a->exchange_rank : 0},
+                    .storage = c->storage,
                     .batch = s->n * (1 + s->both),
                     .frames = s->r->frames,
                     .height = s->r->height,

@@ -14,6 +14,7 @@
 #include "model/safetensors.h"
 
 #define MUON_MOMENTUM 0.95
+#define PIECES 8 /* of feed-forward rows, where a block is run again */
 
 train_config train_defaults(int base) {
   train_config f = {.steps = base ? 3000 : 900,
@@ -60,6 +61,7 @@ typedef struct trainer {
   real *stage, *stage_target, *stage_text;
   float *noise;
   double *t;
+  unsigned char *level; /* [layers], NULL: everything is kept */
   int64_t *order, epoch;
   float *losses;
   double abar[SCHEDULE_STEPS];
@@ -75,6 +77,7 @@ static int measure(trainer *r, size_t *bytes) {
   plan_request q = {.cfg = r->m->cfg,
                     .l = r->l,
                     .shape = {.rank = r->a ? r->a->rank : 0, .exchange_rank = r->a ? r->a->exchange_rank : 0},
+                    .storage = r->c->storage,
                     .batch = (int)f->batch,
                     .frames = r->data->frames,
                     .height = r->data->height,
@@ -82,7 +85,8 @@ static int measure(trainer *r, size_t *bytes) {
                     .n_text = r->data->n_text,
                     .train = 1,
                     .base = !r->a,
-                    .recompute = f->recompute};
+                    .level = r->level,
+                    .pieces = r->level ? PIECES : 1};
   int rc = plan_measure(&r->c->err, &q, &cost);
   int64_t d = dit_width(&r->m->cfg), big = 4 * d * d;
   size_t muon = f->muon_lr > 0 ? (size_t)(3 * big + 2 * d * d) * sizeof(real) + 8 * ARENA_ALIGN : 0;
@@ -97,9 +101,9 @@ static int take(trainer *r) {
   err *e = &c->err;
   int64_t b = r->cfg->batch, text_reals = b * r->data->n_text * r->data->text_dim;
   void *p;
-  TRY(ctx_view(c, b, r->whole, "latents", &r->latents));
-  TRY(ctx_view(c, b, r->whole, "targets", &r->target));
-  TRY(ctx_view(c, b, r->whole, "predictions", &r->out));
+  TRY(ctx_reals(c, b, r->whole, "latents", &r->latents));
+  TRY(ctx_reals(c, b, r->whole, "targets", &r->target));
+  TRY(ctx_reals(c, b, r->whole, "predictions", &r->out));
   TRY(ctx_view(c, b * r->data->n_text, r->data->text_dim, "text", &r->text));
   TRY(arena_take(&c->mem, e, 4, sizeof(double), "scalars", &p));
   r->scalars = p;
@@ -175,6 +179,7 @@ static int identify(trainer *r) {
                            f->decay,     f->domain_decay, f->clip,    f->hold,          f->floor, f->caption_dropout,
                            f->snr_shift, f->ema,          f->gamma,   (double)f->warmup};
   for (size_t i = 0; i < sizeof number / sizeof number[0]; i++) text_addf(&t, "%.17g ", number[i]);
+  if (r->c->storage != DT_REAL) text_add(&t, dtype_name(r->c->storage));
   TRY(text_ok(&t, e));
   TRY(mem_new(e, most, sizeof(real), "weights to hash", &w));
   TRY(hash_open(e, &h));
@@ -183,8 +188,9 @@ static int identify(trainer *r) {
   hash_add(h, d->rgb, (size_t)clip * sizeof(float));
   if (d->alpha && r->l.streams == 2) hash_add(h, d->alpha, (size_t)clip * sizeof(float));
   hash_add(h, d->text, (size_t)(d->clips * d->n_text * d->text_dim) * sizeof(float));
-  TRY(op_download(r->c, w, r->m->w, (size_t)r->m->n_reals * sizeof(real)));
-  hash_add(h, w, (size_t)r->m->n_reals * sizeof(real));
+  size_t size = r->m->w ? sizeof(real) : (size_t)dtype_size(r->c->storage);
+  TRY(op_download(r->c, w, r->m->w ? (void *)r->m->w : r->m->s, (size_t)r->m->n_reals * size));
+  hash_add(h, w, (size_t)r->m->n_reals * size);
   if (r->a) {
     TRY(op_download(r->c, w, r->w, (size_t)r->n * sizeof(real)));
     hash_add(h, w, (size_t)r->n * sizeof(real));
@@ -347,7 +353,7 @@ static int draw_batch(trainer *r) {
   }
   TRY(op_upload(c, r->latents.p, r->stage, (size_t)(n * r->whole) * sizeof(real)));
   TRY(op_upload(c, r->target.p, r->stage_target, (size_t)(n * r->whole) * sizeof(real)));
-  TRY(op_upload(c, r->text.p, r->stage_text, (size_t)(r->text.rows * r->text.cols) * sizeof(real)));
+  TRY(ctx_put(c, r->text, r->stage_text));
 out:
   return rc;
 }
@@ -400,10 +406,10 @@ static int muon_step(trainer *r, const param *p, double clip, double scale) {
   view g = view_of(r->grad + p->offset, rows, cols), buf = view_of(r->m1 + p->offset, rows, cols);
   view w = view_of(r->w + p->offset, rows, cols), x, y, z, z2;
   double square, lr = r->cfg->muon_lr * scale, ratio = (double)rows / (double)cols;
-  TRY(ctx_view(c, rows, cols, "Muon", &x));
-  TRY(ctx_view(c, rows, cols, "Muon", &y));
-  TRY(ctx_view(c, k, k, "Muon", &z));
-  TRY(ctx_view(c, k, k, "Muon", &z2));
+  TRY(ctx_reals(c, rows, cols, "Muon", &x));
+  TRY(ctx_reals(c, rows, cols, "Muon", &y));
+  TRY(ctx_reals(c, k, k, "Muon", &z));
+  TRY(ctx_reals(c, k, k, "Muon", &z2));
   TRY(op_lincomb(c, &(op_lincomb_args){.y = buf, .n = 2, .x = {buf, g}, .c = {MUON_MOMENTUM, clip}}));
   TRY(op_lincomb(c, &(op_lincomb_args){.y = x, .n = 2, .x = {g, buf}, .c = {clip, MUON_MOMENTUM}}));
   TRY(write_scalar(r, 3, 0));
@@ -464,6 +470,11 @@ out:
   return rc;
 }
 
+/* The model reads the trained reals in the storage type. */
+static int store(trainer *r) {
+  return r->a ? adapter_store(r->c, r->a) : dit_store(r->c, r->m);
+}
+
 static int train_step(trainer *r, double *grad_norm) {
   int rc = OK;
   double loss, square;
@@ -476,7 +487,8 @@ static int train_step(trainer *r, double *grad_norm) {
                .t = r->t,
                .ofs = NULL,
                .out = r->out.p,
-               .recompute = r->cfg->recompute};
+               .level = r->level,
+               .pieces = r->level ? PIECES : 1};
   TRY(dit_loss(r->c, r->m, r->a, &r->g, &io, r->target.p, r->scalars));
   TRY(op_sumsq(r->c, r->scalars + 1, r->grad, r->n));
   TRY(read_scalar(r, 0, &loss));
@@ -487,6 +499,7 @@ static int train_step(trainer *r, double *grad_norm) {
   *grad_norm = sqrt(square);
   r->losses[r->step] = (float)loss;
   TRY(update(r, *grad_norm));
+  TRY(store(r));
   r->step++;
 out:
   return rc;
@@ -533,6 +546,8 @@ static int open_trainer(trainer *r, const design *d) {
   r->epoch = -1;
   schedule_abar(r->cfg->snr_shift, r->abar);
   TRY(check(r));
+  if (r->cfg->recompute) TRY(mem_new(&c->err, r->m->cfg.layers, 1, "levels", &r->level));
+  if (r->level) memset(r->level, 2, (size_t)r->m->cfg.layers);
   TRY(measure(r, &bytes));
   TRY(ctx_arena(c, bytes));
   TRY(take(r));
@@ -554,6 +569,7 @@ static void close_trainer(trainer *r) {
   free(r->stage_text);
   free(r->noise);
   free(r->t);
+  free(r->level);
   free(r->order);
   free(r->losses);
 }
@@ -565,6 +581,7 @@ int train_run(ctx *c, dit *m, adapter *a, const design *d, const train_data *dat
   *out = (train_result){0};
   TRY(open_trainer(&r, d));
   TRY(load_checkpoint(&r, checkpoint));
+  TRY(store(&r));
   out->resumed_from = r.step;
   while (r.step < cfg->steps) {
     double norm = 0;
@@ -577,6 +594,7 @@ int train_run(ctx *c, dit *m, adapter *a, const design *d, const train_data *dat
     if (stop) FAIL(&c->err, E_INTERRUPTED, "stopped after step %lld", (long long)r.step);
   }
   if (r.ema) TRY(op_copy(c, view_of(r.w, 1, r.n), view_of(r.ema, 1, r.n)));
+  TRY(store(&r));
   out->steps = r.step;
   out->losses = r.losses;
   r.losses = NULL;

@@ -33,7 +33,7 @@ typedef struct train_config {
   double ema;       /* decay of the averaged weights of a base model; 0: none */
   int rank;
   double gamma;
-  int recompute;
+  int recompute;            /* keep only the inputs of blocks (level 2 of dit_io) */
   int64_t checkpoint_every; /* steps; 0: only when stopped */
 } train_config;
 

@@ -208,7 +208,7 @@ int stage_sample(err *e, stage_cell *cells, int64_t n, const stage_env *env) {
   TRY(make_groups(e, cells, n, group));
   TRY(stage_input(e, &cells[0], "vae", &scales));
   TRY(block_vae_load(e, scales, vae));
-  TRY(stage_model_open(e, &cells[0], env->threads, &s));
+  TRY(stage_model_open(e, &cells[0], env, &s));
   for (int64_t i = 0; i < n; i++) {
     if (group[i] != i) continue;
     batch b = {.env = env, .s = &s, .vae = vae, .cell = pick, .done = done, .total = n};

@@ -30,6 +30,15 @@ run vae encode $W --in "$G/vae_tiled.safetensors" --out z.safetensors --tile 48x
 ok "tiles succeed" exits 0
 ok "5 frames are warned about" err_has '5 frames become 2 latent frames, which decode to 8.*8k \+ 1'
 
+mkdir -p model/vae
+cp "$G/vae_weights.safetensors" model/vae/diffusion_pytorch_model.safetensors
+cp "$G/vae_config.json" model/vae/config.json
+for way in model/vae model/vae/diffusion_pytorch_model.safetensors; do
+  run vae decode --weights "$way" --in "$G/vae.safetensors" --out y.safetensors -q
+  ok "$way without --config" exits 0
+  ok "$way gives the same" cmp -s x.safetensors y.safetensors
+done
+
 run vae decode --config "$G/vae_config.json" --plan 13x60x90 --tile auto
 ok "--plan needs no weights" exits 0
 ok "--plan names shapes and tiles" out_has '^decode: 13 frames of 60x90 to 49 of 480x720, 9 tiles, 6 chunks each'
@@ -61,6 +70,7 @@ refuse 2 '--plan is FRAMESxHEIGHTxWIDTH' decode --config "$G/vae_config.json" --
 echo '{"block_out_channels": [8, 16, 16, 32], "norm_num_groups": 4, "layers_per_block": 1}' >wide.json
 refuse 1 'tensors do not fit the model' decode --weights "$G/vae_weights.safetensors" --config wide.json --in "$G/vae.safetensors"
 ok "shapes wanted and found are named" err_has 'want \[32,16,3,3,3\], file has F32 \[24,16,3,3,3\]'
+ok "what config and shapes disagree about is named" err_has 'block_out_channels\[3\] is 32 in the config, 24 in the weights'
 echo '{"latent_channels": 8}' >latent.json
 refuse 1 'in.latents has 16 channels, the VAE of latent.json takes 8' decode --weights "$G/vae_weights.safetensors" \
   --config latent.json --in "$G/vae.safetensors"

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
 
 #define SIDE_H 4
@@ -42,6 +43,26 @@ static void fill_params(tiny *t, const param *params, int64_t n, real *w, uint32
   }
 }
 
+/* The model's tensors: numbers of bfloat16 where asked for, so that storing them rounds nothing. */
+static void fill_model(tiny *t, uint32_t seed, int narrow) {
+  real *w = t->m.w;
+  if (!w) MUST(mem_new(&t->c.err, t->m.n_reals, sizeof(real), "weights", &w));
+  fill_params(t, t->m.params, t->m.n_params, w, seed);
+  for (int64_t i = 0; narrow && i < t->m.n_reals; i++) w[i] = (real)bf16_widen(bf16_round((float)w[i]));
+  if (!t->m.w) {
+    MUST(ctx_put(&t->c, view_typed(t->c.storage, t->m.s, 1, t->m.n_reals), w));
+    free(w);
+  }
+  MUST(dit_store(&t->c, &t->m));
+}
+
+static void fill_text(tiny *t) {
+  real rows[TINY_BATCH * TINY_TEXT * TINY_TEXT_DIM];
+  tiny_fill(t, rows, sizeof rows / sizeof rows[0], 1, 3);
+  MUST(ctx_view(&t->c, TINY_BATCH * TINY_TEXT, TINY_TEXT_DIM, "text", &t->text));
+  MUST(ctx_put(&t->c, t->text, rows));
+}
+
 static real *block(tiny *t, int64_t n) {
   void *p;
   MUST(arena_take(&t->c.mem, &t->c.err, n, sizeof(real), "block", &p));
@@ -68,15 +89,17 @@ void tiny_open(tiny *t, const tiny_options *o, uint64_t seed) {
                     .spatial_scale = 1.875,
                     .temporal_scale = 1,
                     .norm_eps = 1e-5};
-  MUST(ctx_open(&t->c, &(ctx_options){.backend = "cpu", .threads = o->threads, .isa = o->isa}));
+  MUST(
+      ctx_open(&t->c, &(ctx_options){.backend = "cpu", .threads = o->threads, .isa = o->isa, .storage = o->storage}));
   MUST(ctx_arena(&t->c, (size_t)64 << 20));
   MUST(dit_open(&t->c, &cfg, o->base_trainable, &t->m));
-  fill_params(t, t->m.params, t->m.n_params, t->m.w, (uint32_t)seed);
+  fill_model(t, (uint32_t)seed, o->narrow_weights);
   MUST(design_parse(&t->c.err, o->design, &t->d));
   design_layout(&t->d, &t->l);
   adapter_shape s = {.rank = 4, .gamma = 0.7, .trainable = o->trainable};
   MUST(adapter_open(&t->c, &t->m, &t->l, &s, &t->a));
   fill_params(t, t->a.params, t->a.n_params, t->a.w, (uint32_t)seed + 1);
+  MUST(adapter_store(&t->c, &t->a));
   t->frames = o->frames ? o->frames : 2;
   t->height = SIDE_H;
   t->width = SIDE_W;
@@ -85,11 +108,10 @@ void tiny_open(tiny *t, const tiny_options *o, uint64_t seed) {
   t->latents = block(t, t->n_in);
   t->out = block(t, t->n_out);
   t->target = block(t, t->n_out);
-  t->text = block(t, TINY_BATCH * TINY_TEXT * TINY_TEXT_DIM);
   t->loss = (double *)(void *)block(t, 4);
   tiny_fill(t, t->latents, t->n_in, 1, 1);
   tiny_fill(t, t->target, t->n_out, 1, 2);
-  tiny_fill(t, t->text, TINY_BATCH * TINY_TEXT * TINY_TEXT_DIM, 1, 3);
+  fill_text(t);
   t->t[0] = 37;
   t->t[1] = 801;
 }
@@ -101,25 +123,26 @@ void tiny_close(tiny *t) {
   ctx_close(&t->c);
 }
 
-static dit_io io_of(tiny *t, int recompute) {
-  return (dit_io){.latents = t->latents,
-                  .text = view_of(t->text, TINY_BATCH * TINY_TEXT, TINY_TEXT_DIM),
-                  .t = t->t,
-                  .out = t->out,
-                  .recompute = recompute};
+dit_io tiny_io(tiny *t, int level) {
+  static const unsigned char levels[3][8] = {{0}, {1, 1, 1, 1, 1, 1, 1, 1}, {2, 2, 2, 2, 2, 2, 2, 2}};
+  return (dit_io){.latents = t->latents, .text = t->text, .t = t->t, .out = t->out, .level = levels[level]};
 }
 
-double tiny_loss(tiny *t, int recompute) {
+double tiny_loss(tiny *t, int level) {
+  dit_io io = tiny_io(t, level);
+  return tiny_loss_of(t, &io);
+}
+
+double tiny_loss_of(tiny *t, const dit_io *io) {
   if (t->a.g) MUST(op_fill(&t->c, view_of(t->a.g, 1, t->a.n_reals), 0));
   if (t->m.g) MUST(op_fill(&t->c, view_of(t->m.g, 1, t->m.n_reals), 0));
   t->loss[0] = 0;
-  dit_io io = io_of(t, recompute);
-  MUST(dit_loss(&t->c, &t->m, &t->a, &t->g, &io, t->target, t->loss));
+  MUST(dit_loss(&t->c, &t->m, &t->a, &t->g, io, t->target, t->loss));
   return t->loss[0];
 }
 
 void tiny_forward(tiny *t) {
-  dit_io io = io_of(t, 0);
+  dit_io io = tiny_io(t, 0);
   MUST(dit_forward(&t->c, &t->m, &t->a, &t->g, &io));
 }
 

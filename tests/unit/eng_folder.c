@@ -13,6 +13,7 @@
 #include "model/folder.h"
 #include "model/params.h"
 #include "model/t5.h"
+#include "model/vae.h"
 #include "scratch.h"
 #include "sparse_model.h"
 #include "variants/variant.h"
@@ -159,8 +160,8 @@ static void test_transformer_counts(void **state) {
   count_transformer(SPARSE_15_5B_I2V, 1028, 5571594880);
 }
 
-/* spec/model.md 7 and 8 */
-static void test_other_counts(void **state) {
+/* spec/model.md 8 */
+static void test_encoder_counts(void **state) {
   (void)state;
   err e = {0};
   json *j;
@@ -180,10 +181,27 @@ static void test_other_counts(void **state) {
   st_close(f);
   json_free(j);
   text_free(&name);
+}
+
+/* spec/model.md 7 */
+static void test_vae_counts(void **state) {
+  (void)state;
+  err e = {0};
+  json *j;
+  text name = {0};
+  vae_config cfg;
+  st_file *f;
   assert_int_equal(sparse_model(scratch_path(0, "vae"), SPARSE_VAE, 1), 436);
+  good(folder_config(&e, scratch_path(0, "vae"), PART_VAE, &j, &name), &e);
+  good(vae_config_read(&e, j, name.p, &cfg), &e);
   good(weights_open(&e, scratch_path(0, "vae"), PART_VAE, ST_MAP, &f), &e);
+  good(vae_check(&e, &cfg, name.p, f), &e);
   assert_int_equal(params_of(f), 215583907);
+  cfg.latent_channels = 4;
+  refused(vae_check(&e, &cfg, name.p, f), &e, E_SHAPE, SAYS("latent_channels is 4 in the config, 16 in the weights"));
   st_close(f);
+  json_free(j);
+  text_free(&name);
 }
 
 /* The released adapter's file fits design `sequence` of the 5B model. */
@@ -448,10 +466,11 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_parts),          cmocka_unit_test(test_same_tensors),
       cmocka_unit_test(test_read_once),      cmocka_unit_test(test_transformer_counts),
-      cmocka_unit_test(test_other_counts),   cmocka_unit_test(test_adapter_counts),
-      cmocka_unit_test(test_disagreements),  cmocka_unit_test(test_hostile_index),
-      cmocka_unit_test(test_hostile_shards), cmocka_unit_test(test_shrinking_file),
-      cmocka_unit_test(test_which_file),     cmocka_unit_test(test_bad_configs),
+      cmocka_unit_test(test_encoder_counts), cmocka_unit_test(test_vae_counts),
+      cmocka_unit_test(test_adapter_counts), cmocka_unit_test(test_disagreements),
+      cmocka_unit_test(test_hostile_index),  cmocka_unit_test(test_hostile_shards),
+      cmocka_unit_test(test_shrinking_file), cmocka_unit_test(test_which_file),
+      cmocka_unit_test(test_bad_configs),
   };
   return cmocka_run_group_tests(tests, open_scratch, close_scratch);
 }

@@ -69,6 +69,46 @@ static void fronts_operands(void **state) {
   ctx_close(&f.c);
 }
 
+static view narrow(view v) {
+  v.type = DT_BF16;
+  return v;
+}
+
+/* What may be of which type when the context stores bfloat16. */
+static void fronts_types(void **state) {
+  (void)state;
+  fronts f = {.next = (char *)(uintptr_t)(1 << 24)};
+  if (ctx_open(&f.c, &(ctx_options){.backend = "null", .storage = DT_BF16}) != OK) fail_msg("%s", f.c.err.text);
+  view a = fake(&f, 4, 8), b = fake(&f, 4, 8), w = fake(&f, 8, 8), y = fake(&f, 4, 8), half = a;
+  half.type = DT_F16;
+  ACCEPTED(f, op_cast(&f.c, narrow(a), b));
+  ACCEPTED(f, op_cast(&f.c, b, narrow(a)));
+  ACCEPTED(f, op_copy(&f.c, narrow(a), narrow(b)));
+  REFUSED(f, E_UNSUPPORTED, "op_copy: src is F32 and dst is BF16", op_copy(&f.c, narrow(a), b));
+  REFUSED(f, E_UNSUPPORTED, "op_cast: dst is F16, neither BF16 nor F32", op_cast(&f.c, half, b));
+  REFUSED(f, E_UNSUPPORTED, "op_act: x is F32, not BF16",
+          op_act_fwd(&f.c, &(op_act_args){.x = a, .y = narrow(y), .act = ACT_SILU}));
+  op_gemm_args g = {.a = narrow(a), .b = narrow(w), .c = narrow(y), .alpha = 1};
+  ACCEPTED(f, op_gemm(&f.c, &g));
+  g.c = y;
+  ACCEPTED(f, op_gemm(&f.c, &g));
+  g.b = w;
+  REFUSED(f, E_UNSUPPORTED, "op_gemm: b is F32 and a is BF16", op_gemm(&f.c, &g));
+  g.a = a;
+  ACCEPTED(f, op_gemm(&f.c, &g));
+  g.c = narrow(y);
+  REFUSED(f, E_UNSUPPORTED, "op_gemm: c is BF16, not F32", op_gemm(&f.c, &g));
+  REFUSED(f, E_UNSUPPORTED, "op_colsum: dbias is BF16, not F32", op_colsum(&f.c, narrow(fake(&f, 1, 8)), narrow(a)));
+  view other = view_typed(DT_BF16, (char *)a.p + 64, 4, 8);
+  REFUSED(f, E_ARG, "op_cast: dst [4,8] overlaps src [4,8]", op_cast(&f.c, other, a));
+  ACCEPTED(f, op_cast(&f.c, view_typed(DT_BF16, (char *)a.p + 128, 4, 8), a));
+  /* half the bytes of reals are moved */
+  f.c.count[OP_ACT] = (op_count){0};
+  ACCEPTED(f, op_act_fwd(&f.c, &(op_act_args){.x = narrow(a), .y = narrow(y), .act = ACT_SILU}));
+  assert_true(f.c.count[OP_ACT].bytes == 2 * 4 * 8 * 2);
+  ctx_close(&f.c);
+}
+
 /* Column views of one matrix lie between each other without sharing an element. */
 static void fronts_overlap(void **state) {
   (void)state;
@@ -499,6 +539,8 @@ static void sweep_elementwise(sweep *s) {
   taken_view(s, OP_FILL, y);
   ACCEPTED(*s, op_copy(c, y, x));
   taken_view(s, OP_COPY, y);
+  ACCEPTED(*s, op_cast(c, z, x));
+  taken_view(s, OP_CAST, z);
   ACCEPTED(*s, op_lincomb(c, &(op_lincomb_args){.y = z, .n = 3, .x = {x, y, z}, .c = {0.3, -1.1, 0.7}}));
   taken_view(s, OP_LINCOMB, z);
   for (op_act act = ACT_GELU_TANH; act <= ACT_SILU; act++) {
@@ -615,7 +657,6 @@ static void sweep_products(sweep *s) {
   taken_view(s, OP_ATTN_SMALL_BWD, b.dv);
 }
 
-/* False when this CPU lacks the level. */
 static void sweep_text(sweep *s) {
   enum { N = 70, HEADS = 3, BUCKETS = 4 };
   ctx *c = &s->c;
@@ -632,6 +673,25 @@ static void sweep_text(sweep *s) {
   taken_view(s, OP_SOFTMAX_REL, logits);
 }
 
+static void sweep_video(sweep *s) {
+  enum { F = 3, H = 5, W = 7, IN = 36, OUT = 33, N = F * H * W };
+  ctx *c = &s->c;
+  view x = data(s, N, IN), past = data(s, 2 * H * W, IN), y = data(s, N, OUT), bias = data(s, 1, OUT);
+  view w = data(s, op_conv3d_w_rows(OUT, IN, 3), CONV_PANEL), gain = data(s, 1, IN), shift = data(s, 1, IN);
+  op_conv3d_args a = {.x = x, .past = past, .w = w, .bias = bias, .y = y, .frames = F, .height = H, .width = W};
+  a.kt = 3, a.stride = 1;
+  ACCEPTED(*s, op_conv3d(c, &a));
+  taken_view(s, OP_CONV3D, y);
+  op_group_norm_args g = {.x = x, .y = x, .w = gain, .b = shift, .groups = 6, .eps = 1e-6, .act = ACT_SILU};
+  ACCEPTED(*s, op_group_norm(c, &g));
+  taken_view(s, OP_GROUP_NORM, x);
+  view up = data(s, 5 * 4 * H * W, IN);
+  op_resample_args r = {.x = x, .y = up, .frames = F, .height = H, .width = W, .kind = RESAMPLE_UP_TIME};
+  ACCEPTED(*s, op_resample(c, &r));
+  taken_view(s, OP_RESAMPLE, up);
+}
+
+/* False when this CPU lacks the level. */
 static int sweep_run(sweep *s, const char *backend, const char *isa, int threads) {
   *s = (sweep){.tag = 1000};
   if (ctx_open(&s->c, &(ctx_options){.backend = backend, .isa = isa, .threads = threads}) != OK) {
@@ -644,6 +704,7 @@ static int sweep_run(sweep *s, const char *backend, const char *isa, int threads
   sweep_tables(s);
   sweep_products(s);
   sweep_text(s);
+  sweep_video(s);
   for (int i = 0; i < s->n; i++) s->c.ops->release(&s->c, s->held[i]);
   ctx_close(&s->c);
   return 1;
@@ -672,8 +733,8 @@ static void bits_over_levels(void **state) {
   if (!sweep_run(&v2, "cpu", "v2", 2) || !sweep_run(&v3, "cpu", "v3", 2)) skip();
   /* without fused multiply-add products and exponentials round otherwise; the rest must not */
   for (int i = 0; i < OP_COUNT; i++)
-    if (i != OP_GEMM && i != OP_ACT && i != OP_ACT_BWD && i != OP_ACT_MUL && i != OP_SOFTMAX_REL &&
-        (i < OP_ATTN || i > OP_ATTN_SMALL_BWD))
+    if (i != OP_GEMM && i != OP_ACT && i != OP_ACT_BWD && i != OP_ACT_MUL && i != OP_SOFTMAX_REL && i != OP_CONV3D &&
+        i != OP_GROUP_NORM && (i < OP_ATTN || i > OP_ATTN_SMALL_BWD))
       if (v2.hash[i] != v3.hash[i]) fail_msg("op_%s: other bits on v3 than on v2", op_name((op_id)i));
   if (!sweep_run(&v4, "cpu", "v4", 2)) skip();
   same_bits(&v3, &v4, "on v4 than on v3");
@@ -810,6 +871,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       OPS_CASES,
       cmocka_unit_test(fronts_operands),
+      cmocka_unit_test(fronts_types),
       cmocka_unit_test(fronts_overlap),
       cmocka_unit_test(fronts_gemm),
       cmocka_unit_test(fronts_ln),

@@ -34,12 +34,7 @@ static int keep(void *user, const char *name, view v) {
 
 static rows_kept trace(tiny *t) {
   rows_kept k = {.t = t};
-  dit_io io = {.latents = t->latents,
-               .text = view_of(t->text, TINY_BATCH * TINY_TEXT, TINY_TEXT_DIM),
-               .t = t->t,
-               .out = t->out,
-               .trace = keep,
-               .user = &k};
+  dit_io io = {.latents = t->latents, .text = t->text, .t = t->t, .out = t->out, .trace = keep, .user = &k};
   tiny_must(t, dit_forward(&t->c, &t->m, &t->a, &t->g, &io), "forward");
   assert_int_equal(k.n, STAGES);
   return k;
@@ -340,11 +335,7 @@ static void poison(tiny *t) {
 
 /* Output, then gradients of the adapter, into `to`; every activation starts as NaN. */
 static void outcome(tiny *t, dit_trace look, real *to) {
-  dit_io io = {.latents = t->latents,
-               .text = view_of(t->text, TINY_BATCH * TINY_TEXT, TINY_TEXT_DIM),
-               .t = t->t,
-               .out = t->out,
-               .trace = look};
+  dit_io io = {.latents = t->latents, .text = t->text, .t = t->t, .out = t->out, .trace = look};
   if (t->a.g) tiny_must(t, op_fill(&t->c, view_of(t->a.g, 1, t->a.n_reals), 0), "fill");
   *t->loss = 0;
   poison(t);

@@ -14,6 +14,7 @@
 #include "golden.h"
 #include "model/safetensors.h"
 #include "stats/stats.h"
+#include "stats/votes.h"
 
 enum { P = 12, S = 3, V = 4, B = 1000 };
 
@@ -154,6 +155,7 @@ static void nulls_match(void **state) {
     near(c.mean, num(want, "mean"));
     near(c.undefined_a, item(json_get(all, "null_rate"), v));
     assert_true(c.lo < c.mean && c.mean < c.hi && c.lo > -1 && c.hi < 1);
+    near(c.undefined_b, item(json_get(all, "null_rate"), 0));
     assert_true(c.wins + c.ties + c.losses == c.used && c.pairs < P * S && c.single_run);
   }
 }
@@ -175,6 +177,75 @@ static void oracles_match(void **state) {
     for (int64_t i = 0; i < n; i++) d[i] = item(values, i);
     assert_int_equal(stats_sign_flip(&e, d, n, 1, 0, &t), OK);
     near(t.p, num(w, "sign_flip_exact"));
+  }
+}
+
+/* Holm over the p-values of the three pairs that the fixture adjusts. */
+static void family_matches(void **state) {
+  const fixture *f = *state;
+  err e = {0};
+  double p[V - 1], adjusted[V - 1];
+  const json *want = json_get(f->want, "holm");
+  for (int v = 0; v < V - 1; v++) p[v] = num(json_at(json_get(f->want, "paired"), v), "wilcoxon_exact");
+  assert_int_equal(stats_holm(&e, p, V - 1, adjusted), OK);
+  for (int v = 0; v < V - 1; v++) near(adjusted[v], item(want, v));
+  assert_true(adjusted[0] > p[0] && adjusted[2] > p[2]);
+}
+
+enum { RATED = 4, VOTED = 30 };
+
+/* Wins of the votes on the given prompts. */
+static void tally(const st_tensor *votes, const int32_t *prompt, double wins[RATED * RATED]) {
+  memset(wins, 0, RATED * RATED * sizeof *wins);
+  for (int k = 0; k < VOTED; k++)
+    for (int64_t i = 0; i < votes->shape[0]; i++) {
+      double v[5];
+      for (int c = 0; c < 5; c++) v[c] = dtype_get(votes->type, votes->data, 5 * i + c);
+      if ((int)v[0] != prompt[k]) continue;
+      int a = (int)v[2], b = (int)v[3];
+      wins[v[4] > 0 ? a * RATED + b : b * RATED + a] += 1;
+    }
+}
+
+static void strengths_near(const double *wins, int64_t n, const json *strengths, const json *logs, int edge) {
+  err e = {0};
+  double p[RATED], sum = 0;
+  int defined, regularised;
+  assert_int_equal(stats_bradley_terry(&e, wins, n, p, &defined, &regularised), OK);
+  assert_true(defined && regularised == edge);
+  for (int64_t i = 0; i < n; i++) sum += log(p[i]) / (double)n;
+  for (int64_t i = 0; i < n; i++) {
+    if (strengths) assert_true(fabs(p[i] - item(strengths, i)) <= 1e-7);
+    assert_true(fabs(log(p[i]) - sum - item(logs, i)) <= 1e-7 * fmax(1, fabs(item(logs, i))));
+  }
+}
+
+/* Strengths of the stored votes, of all and of the first resampling of prompts; of small tables; Wilson's interval.
+ */
+static void votes_match(void **state) {
+  const fixture *f = *state;
+  static const char *const small[] = {"pair2", "wins_oracle", "wins_disconnected"};
+  const st_tensor *votes = st_find(f->st, "votes"), *drawn = st_find(f->st, "vote_resample_prompts");
+  const json *bt = json_get(f->want, "bt4"), *rows = json_get(bt, "wins");
+  double w[RATED * RATED], lo, hi;
+  int32_t prompt[VOTED];
+  for (int k = 0; k < VOTED; k++) prompt[k] = k;
+  tally(votes, prompt, w);
+  for (int i = 0; i < RATED * RATED; i++) near(w[i], item(json_at(rows, i / RATED), i % RATED));
+  strengths_near(w, RATED, json_get(bt, "strengths"), json_get(bt, "log"), 0);
+  for (int k = 0; k < VOTED; k++) prompt[k] = (int32_t)dtype_get(drawn->type, drawn->data, k);
+  tally(votes, prompt, w);
+  strengths_near(w, RATED, NULL, json_get(bt, "boot_log_first"), 0);
+  for (int k = 0; k < 3; k++) {
+    const st_tensor *t = st_find(f->st, small[k]);
+    const json *want = json_get(f->want, small[k]);
+    for (int64_t i = 0; i < t->count; i++) w[i] = dtype_get(t->type, t->data, i);
+    strengths_near(w, t->shape[0], json_get(want, "strengths"), json_get(want, "log"), k == 2);
+    if (k) continue;
+    stats_wilson(w[2], w[1] + w[2], 0.95, &lo, &hi);
+    near(w[2] / (w[1] + w[2]), num(want, "win_rate"));
+    near(lo, item(json_get(want, "wilson95"), 0));
+    near(hi, item(json_get(want, "wilson95"), 1));
   }
 }
 
@@ -463,6 +534,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(pairs_match, setup, teardown),
       cmocka_unit_test_setup_teardown(nulls_match, setup, teardown),
       cmocka_unit_test_setup_teardown(oracles_match, setup, teardown),
+      cmocka_unit_test_setup_teardown(family_matches, setup, teardown),
+      cmocka_unit_test_setup_teardown(votes_match, setup, teardown),
       cmocka_unit_test(closed_forms),
       cmocka_unit_test(correlations),
       cmocka_unit_test(correlation_interval),

@@ -29,20 +29,6 @@ static float half_to_float(uint16_t h) {
   return f;
 }
 
-static float bf16_to_float(uint16_t h) {
-  uint32_t u = (uint32_t)h << 16;
-  float f;
-  memcpy(&f, &u, 4);
-  return f;
-}
-
-static uint16_t float_to_bf16(float f) {
-  uint32_t u;
-  memcpy(&u, &f, 4);
-  if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((u >> 16) | 64); /* NaN stays NaN */
-  return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
-}
-
 static uint16_t float_to_half(float f) {
   uint32_t u;
   memcpy(&u, &f, 4);
@@ -71,7 +57,7 @@ double dtype_get(dtype t, const void *p, int64_t i) {
   case DT_F32: memcpy(&f, at, 4); return (double)f;
   case DT_F64: memcpy(&d, at, 8); return d;
   case DT_F16: memcpy(&h, at, 2); return (double)half_to_float(h);
-  case DT_BF16: memcpy(&h, at, 2); return (double)bf16_to_float(h);
+  case DT_BF16: memcpy(&h, at, 2); return (double)bf16_widen(h);
   case DT_I64: memcpy(&l, at, 8); return (double)l;
   case DT_I32: memcpy(&w, at, 4); return (double)w;
   case DT_U8: return (double)*(const unsigned char *)at;
@@ -93,7 +79,7 @@ void dtype_from_real(dtype t, const real *src, int64_t n, void *dst) {
     case DT_F32: memcpy(d + 4 * i, &f, 4); break;
     case DT_F64: memcpy(d + 8 * i, &g, 8); break;
     case DT_F16: h = float_to_half(f), memcpy(d + 2 * i, &h, 2); break;
-    case DT_BF16: h = float_to_bf16(f), memcpy(d + 2 * i, &h, 2); break;
+    case DT_BF16: h = bf16_round(f), memcpy(d + 2 * i, &h, 2); break;
     default: break;
     }
   }

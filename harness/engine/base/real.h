@@ -4,6 +4,7 @@
 #define TD_BASE_REAL_H
 
 #include <stdint.h>
+#include <string.h>
 
 #ifdef TD_REAL_F64
 typedef double real;
@@ -27,5 +28,19 @@ double dtype_get(dtype t, const void *p, int64_t i);
 void dtype_to_real(dtype t, const void *src, int64_t n, real *dst);
 /* n reals -> type t (F16 and BF16 round to nearest even). Integer types are not supported. */
 void dtype_from_real(dtype t, const real *src, int64_t n, void *dst);
+
+/* bfloat16 <-> float: exact; to nearest even, NaN stays NaN. */
+static inline float bf16_widen(uint16_t h) {
+  uint32_t u = (uint32_t)h << 16;
+  float f;
+  memcpy(&f, &u, 4);
+  return f;
+}
+static inline uint16_t bf16_round(float f) {
+  uint32_t u;
+  memcpy(&u, &f, 4);
+  if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((u >> 16) | 64);
+  return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+}
 
 #endif

@@ -5,8 +5,10 @@
 
 #include "model/dit.h"
 
-/* R rows of the batch, width D, E time rows, rank r. */
+/* R rows of the batch, P rows of a piece, width D, E time rows, rank r. Of the storage type, but lse. Where a block
+ * does not keep a buffer it is one that all blocks share. */
 typedef struct block_acts {
+  int level;
   view mod1, mod2;             /* [E, 6D]: shift, scale, gate, then the same for text rows */
   view x;                      /* [R, D] block input */
   view h1;                     /* [R, D] modulated norm of x */
@@ -18,19 +20,23 @@ typedef struct block_acts {
   view xa;                     /* [R, D] after the attention residual, before the exchange */
   view ex, exq, exk, exv, exo; /* exchange: [2n, D] norm + type, [2n, rx] each; n = video rows of the batch */
   view xm;                     /* [R, D] after the exchange: input of the second half */
-  view h2;                     /* [R, D] */
-  view pre, act;               /* [R, 4D] */
-  view y2;                     /* [R, D] */
+  view h2;                     /* [P, D]; [R, D] when the base is trained, as the next four */
+  view pre;                    /* [P, 4D]; [R, 4D] at level 0; absent where nothing is kept */
+  view act, y2;                /* [P, 4D], [P, D] */
 } block_acts;
 
 struct dit_acts {
-  int keep;                       /* 2: every buffer of every block, 1: block inputs, 0: nothing */
+  int keep;                       /* for a backward pass */
+  int64_t piece;                  /* P */
   view sinus, e1, es1, emb, semb; /* time embedding: [E, D], [E, time] before and after SiLU, sum, SiLU(sum) */
   view osinus, o1, os1;           /* the same for ofs */
   view patch[LAYOUT_SEGMENTS], patch_alpha; /* patch rows of each video segment */
-  block_acts *block; /* host array [layers]; without keep = 2 all entries share one set of buffers but x */
-  view x;            /* [R, D] output of the last block */
-  view mod;          /* [E, 2D] of norm_out */
+  block_acts *block;                        /* host array [layers] */
+  /* [R, 3D] with keep: h1, y1 and xm of blocks that do not keep them lie in it one below the other; the backward pass
+   * puts gradients there when they are no longer needed. */
+  view spare;
+  view x;   /* [R, D] output of the last block */
+  view mod; /* [E, 2D] of norm_out */
   view n1[LAYOUT_SEGMENTS], n2[LAYOUT_SEGMENTS], rows[LAYOUT_SEGMENTS], rows_alpha;
 };
 
@@ -56,9 +62,28 @@ view segment_rows(const geom *g, view v, int s);
 /* First row whose output of block i is computed (geom.last; a trace sees every row). */
 int64_t block_from(const pass *p, int i);
 
+/* Takes every buffer of a forward pass from the arena (buffers.c). */
+int acts_take(pass *p, int keep) TD_MUST_CHECK;
+/* Part k of the spare rows, [R, D]. */
+view acts_spare(const pass *p, int k);
+
 int forward_all(pass *p, int keep) TD_MUST_CHECK;
-/* Runs block i from its kept input into its buffers, without the last residual. */
+/* What block i did not keep, but for hidden rows of the feed-forward part where the base is frozen. */
 int forward_block_again(pass *p, int i) TD_MUST_CHECK;
+/* h1 of block i from row r0 on, into h1 [R, D]. */
+int forward_norm1(pass *p, int i, view h1, int64_t r0) TD_MUST_CHECK;
+/* h2 and pre of these rows, without the activation. */
+int forward_hidden(pass *p, int i, row_run rows) TD_MUST_CHECK;
+
+/* These rows of a buffer that has all rows or those of a piece. */
+static inline view piece_rows(const pass *p, view v, row_run r) {
+  return view_rows(v, v.rows == p->g->rows ? r.r0 : 0, r.n);
+}
+/* The next piece of rows from r0 on. */
+static inline row_run next_piece(const pass *p, int64_t r0) {
+  int64_t left = p->g->rows - r0;
+  return (row_run){r0, left < p->acts->piece ? left : p->acts->piece};
+}
 
 /* Row maps of the head norms' rotation and of modulation, offset to row r0. */
 static inline const int32_t *map_from(const int32_t *map, int64_t r0) {
@@ -66,7 +91,7 @@ static inline const int32_t *map_from(const int32_t *map, int64_t r0) {
 }
 /* shift, scale, gate of a [E, 6D] modulation as a [2E, 3D] table: row 2e for video rows, 2e+1 for text rows. */
 static inline view mod_part(view mod, int part, int64_t d) {
-  view t = {mod.p, 2 * mod.rows, 3 * d, 3 * d, mod.type};
+  view t = view_typed(mod.type, mod.p, 2 * mod.rows, 3 * d);
   return view_cols(t, part * d, d);
 }
 

@@ -28,7 +28,7 @@ static void declare_lora(param_list *p, const adapter_plan *a, int i, adapter_bl
   params_add(p, T(o.a), PARAM_PLAIN, 2, (int64_t[]){r, d}, NAME("to_out.0.lora_A.weight"));
   params_add(p, T(o.b), PARAM_PLAIN, 2, (int64_t[]){d, r}, NAME("to_out.0.lora_B.weight"));
 #undef NAME
-  if (w && w->q.a.p) w->qkv_a = view_of(w->q.a.p, 3 * r, d);
+  if (w && w->q.a.p) w->qkv_a = view_typed(w->q.a.type, w->q.a.p, 3 * r, d);
   if (g && g->q.a.p) g->qkv_a = view_of(g->q.a.p, 3 * r, d);
 }
 
@@ -88,13 +88,16 @@ int adapter_open(ctx *c, const dit *m, const layout *l, const adapter_shape *s, 
   a->n_params = p.n;
   a->n_reals = p.reals;
   if (a->n_reals) {
-    real **blocks[4] = {&a->w, &a->g, &a->m, &a->v};
-    for (int i = 0; i < (s->trainable ? 4 : 1); i++) {
+    real **blocks[3] = {&a->g, &a->m, &a->v};
+    TRY(params_alloc(c, a->n_reals, 1, &a->w, &a->s));
+    TRY(op_fill(c, view_of(a->w, 1, a->n_reals), 0));
+    for (int i = 0; s->trainable && i < 3; i++) {
       TRY(c->ops->alloc(c, (size_t)a->n_reals * sizeof(real), (void **)blocks[i]));
       TRY(op_fill(c, view_of(*blocks[i], 1, a->n_reals), 0));
     }
+    TRY(adapter_store(c, a));
   }
-  param_list bind = {.e = &c->err, .w = a->w, .g = a->g, .bind = 1};
+  param_list bind = {.e = &c->err, .w = a->s, .type = c->storage, .g = a->g, .bind = 1};
   declare(&bind, &plan, &a->t, &a->d);
 out:
   if (rc != OK) adapter_close(c, a);
@@ -104,12 +107,23 @@ out:
 
 void adapter_close(ctx *c, adapter *a) {
   real *blocks[4] = {a->w, a->g, a->m, a->v};
+  if (a->s && a->s != a->w) c->ops->release(c, a->s);
   for (int i = 0; i < 4; i++)
     if (blocks[i]) c->ops->release(c, blocks[i]);
   free(a->t.block);
   free(a->d.block);
   free(a->params);
   *a = (adapter){0};
+}
+
+int adapter_store(ctx *c, adapter *a) {
+  return params_store(c, a->n_reals, a->w, a->s);
+}
+
+/* The reals behind a tensor. */
+static view master_of(const ctx *c, const adapter *a, view stored) {
+  int64_t at = ((char *)stored.p - (char *)a->s) / dtype_size(c->storage);
+  return view_of(a->w + at, stored.rows, stored.cols);
 }
 
 static int has(const char *name, const char *part) {
@@ -135,17 +149,22 @@ int adapter_init(ctx *c, adapter *a, const dit *m, const layout *l, uint64_t see
   for (int64_t i = 0; i < a->n_params; i++) init_one(&a->params[i], seed, w + a->params[i].offset);
   TRY(op_upload(c, a->w, w, (size_t)a->n_reals * sizeof(real)));
   if (l->widened && l->out_copy) {
-    TRY(op_copy(c, a->t.out_w, m->t.out_w));
-    TRY(op_copy(c, a->t.out_b, m->t.out_b));
+    TRY(op_cast(c, master_of(c, a, a->t.out_w), m->t.out_w));
+    TRY(op_cast(c, master_of(c, a, a->t.out_b), m->t.out_b));
   }
+  TRY(adapter_store(c, a));
 out:
   free(w);
   return rc;
 }
 
 int adapter_load(ctx *c, adapter *a, st_file *const *files, int n) {
-  return params_load(&(params_io){.c = c, .params = a->params, .n = a->n_params, .w = a->w},
-                     (const st_file *const *)files, n, 0);
+  int rc = OK;
+  params_io io = {.c = c, .params = a->params, .n = a->n_params, .w = a->w, .type = DT_REAL};
+  TRY(params_load(&io, (const st_file *const *)files, n, 0));
+  TRY(adapter_store(c, a));
+out:
+  return rc;
 }
 
 adapter_shape adapter_shape_of(st_file *const *files, int n) {
@@ -165,5 +184,6 @@ adapter_shape adapter_shape_of(st_file *const *files, int n) {
 }
 
 int adapter_save(ctx *c, const adapter *a, st_writer *to) {
-  return params_save(&(params_io){.c = c, .params = a->params, .n = a->n_params, .w = a->w}, DT_F32, to);
+  return params_save(&(params_io){.c = c, .params = a->params, .n = a->n_params, .w = a->w, .type = DT_REAL}, DT_F32,
+                     to);
 }

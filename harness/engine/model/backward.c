@@ -9,17 +9,20 @@
 
 #define HEAD_NORM_EPS 1e-6
 
-/* Gradient buffers, shared by all blocks. */
+/* Gradient buffers, shared by all blocks. Of the storage type, but delta, the dmod* and dout. */
 typedef struct grads {
-  view dx;                      /* [R, D] gradient of the residual stream */
-  view dy;                      /* [R, D] */
-  view dh;                      /* [R, 4D] */
-  view dn;                      /* [R, D] */
-  view dqk, dqkv;               /* [R, 2D], [R, 3D] */
-  view d_o, delta;              /* [R, D], [heads, R] */
+  view dx;            /* [R, D] gradient of the residual stream */
+  view dn;            /* [R, D] of a norm's output */
+  view pdy, pdn, pdh; /* [P, D], [P, D], [P, 4D]: of a piece of the feed-forward part */
+  /* Others take turns in memory that is idle: dqkv in the spare rows; dy in their first part, done before dqkv
+   * begins; d_o in dn, done before dn is written. */
+  view dqkv;                    /* [R, 3D] */
+  view dy, d_o;                 /* [R, D] */
+  view delta;                   /* [heads, R] */
   view dt;                      /* [R, 3r] */
   view dex, dxo, dxq, dxk, dxv; /* exchange */
   view dmod1, dmod2, dmod;      /* [E, 6D], [E, 6D], [E, 2D]: base training only */
+  view dmod_s;                  /* [E, 6D]: one of them in the storage type, where that is not reals */
   view dsemb, demb, des1;       /* [E, time] */
   view dout;                    /* like out */
   view drows;                   /* [video rows, patch] */
@@ -76,16 +79,17 @@ static int take(back *b) {
   int64_t r = g->rows, d = dit_width(f), e = g->n_time, rx = b->a ? b->a->exchange_rank : 0;
   int64_t pp = (int64_t)f->patch_t * f->patch * f->patch;
   int64_t out = (int64_t)g->batch * g->l.streams * g->frames * f->out_channels * g->height * g->width;
-  TRY(ctx_view(c, 1, out, "output gradient", &s->dout));
+  TRY(ctx_reals(c, 1, out, "output gradient", &s->dout));
   TRY(ctx_view(c, g->batch * g->n_video, f->out_channels * pp, "output patch gradient", &s->drows));
   TRY(ctx_view(c, r, d, "residual gradient", &s->dx));
-  TRY(ctx_view(c, r, d, "gradient", &s->dy));
   TRY(ctx_view(c, r, d, "gradient", &s->dn));
-  TRY(ctx_view(c, r, 4 * d, "feed-forward gradient", &s->dh));
-  TRY(ctx_view(c, r, 2 * d, "q, k gradient", &s->dqk));
-  TRY(ctx_view(c, r, 3 * d, "q, k, v gradient", &s->dqkv));
-  TRY(ctx_view(c, r, d, "attention gradient", &s->d_o));
-  TRY(ctx_view(c, f->heads, r, "attention row sums", &s->delta));
+  TRY(ctx_view(c, b->p.acts->piece, d, "feed-forward gradient", &s->pdy));
+  TRY(ctx_view(c, b->p.acts->piece, d, "feed-forward gradient", &s->pdn));
+  TRY(ctx_view(c, b->p.acts->piece, 4 * d, "feed-forward gradient", &s->pdh));
+  s->dqkv = b->p.acts->spare;
+  s->dy = acts_spare(&b->p, 0);
+  s->d_o = s->dn;
+  TRY(ctx_reals(c, f->heads, r, "attention row sums", &s->delta));
   if (g->l.lora) TRY(ctx_view(c, r, 3 * b->a->rank, "LoRA gradient", &s->dt));
   if (g->l.exchange) {
     int64_t n = 2 * g->batch * g->n_video;
@@ -96,15 +100,24 @@ static int take(back *b) {
     TRY(ctx_view(c, n, rx, "exchange gradient", &s->dxv));
   }
   if (b->full) {
-    TRY(ctx_view(c, e, 6 * d, "modulation gradient", &s->dmod1));
-    TRY(ctx_view(c, e, 6 * d, "modulation gradient", &s->dmod2));
-    TRY(ctx_view(c, e, 2 * d, "modulation gradient", &s->dmod));
+    TRY(ctx_reals(c, e, 6 * d, "modulation gradient", &s->dmod1));
+    TRY(ctx_reals(c, e, 6 * d, "modulation gradient", &s->dmod2));
+    TRY(ctx_reals(c, e, 2 * d, "modulation gradient", &s->dmod));
+    if (c->storage != DT_REAL) TRY(ctx_view(c, e, 6 * d, "modulation gradient", &s->dmod_s));
     TRY(ctx_view(c, e, f->time_dim, "time gradient", &s->dsemb));
     TRY(ctx_view(c, e, f->time_dim, "time gradient", &s->demb));
     TRY(ctx_view(c, e, f->time_dim, "time gradient", &s->des1));
   }
 out:
   return rc;
+}
+
+/* A gradient of modulation rows as an operand of products. */
+static int stored_rows(back *b, view *dmod) {
+  if (b->p.c->storage == DT_REAL) return OK;
+  view s = view_typed(b->p.c->storage, b->g.dmod_s.p, dmod->rows, dmod->cols), from = *dmod;
+  *dmod = s;
+  return op_cast(b->p.c, s, from);
 }
 
 static view when(int wanted, view v) {
@@ -180,8 +193,10 @@ static int head_bwd(back *b) {
   for (int i = 0; i < g->l.n_seg; i++)
     if (segment_predicted(&g->l, &g->l.seg[i]) && g->seg_at[i] >= g->live) TRY(head_segment_bwd(b, i));
   if (b->full) {
-    TRY(linear_dw(b->p.c, b->p.acts->semb, b->g.dmod, b->m->d.ada_w, b->m->d.ada_b));
-    TRY(linear_dx(b->p.c, b->g.dmod, b->m->t.ada_w, b->g.dsemb, 0));
+    view dmod = b->g.dmod;
+    TRY(stored_rows(b, &dmod));
+    TRY(linear_dw(b->p.c, b->p.acts->semb, dmod, b->m->d.ada_w, b->m->d.ada_b));
+    TRY(linear_dx(b->p.c, dmod, b->m->t.ada_w, b->g.dsemb, 0));
   }
 out:
   return rc;
@@ -195,32 +210,34 @@ static view live(const back *b, view v) {
 
 static int modulation_bwd(back *b, view dmod, view w, view dw, view db) {
   int rc = OK;
+  TRY(stored_rows(b, &dmod));
   TRY(linear_dw(b->p.c, b->p.acts->semb, dmod, dw, db));
   TRY(linear_dx(b->p.c, dmod, w, b->g.dsemb, 1));
 out:
   return rc;
 }
 
-static int feed_forward_bwd(back *b, int i, const block_acts *s) {
+static int feed_forward_piece_bwd(back *b, int i, const block_acts *s, row_run r) {
   int rc = OK;
   ctx *c = b->p.c;
   const dit_block *w = &b->m->t.block[i], *dw = &b->m->d.block[i];
   int64_t d = dit_width(&b->m->cfg);
-  const int32_t *map = map_from(b->p.g->map_mod, b->from);
-  view dx = live(b, b->g.dx), dy = live(b, b->g.dy), dh = live(b, b->g.dh), dn = live(b, b->g.dn);
-  if (b->full) TRY(op_fill(c, b->g.dmod2, 0));
+  const int32_t *map = map_from(b->p.g->map_mod, r.r0);
+  view dx = view_rows(b->g.dx, r.r0, r.n), dy = piece_rows(&b->p, b->g.pdy, r), dh = piece_rows(&b->p, b->g.pdh, r);
+  view dn = piece_rows(&b->p, b->g.pdn, r);
+  if (s->level && !b->full) TRY(forward_hidden(&b->p, i, r));
   TRY(op_gate_add_bwd(c, &(op_gate_add_bwd_args){.dx = dx,
-                                                 .y = when(b->full, live(b, s->y2)),
+                                                 .y = when(b->full, piece_rows(&b->p, s->y2, r)),
                                                  .gate = mod_part(s->mod2, 2, d),
                                                  .dy = dy,
                                                  .dgate = when(b->full, mod_part(b->g.dmod2, 2, d)),
                                                  .map = map}));
-  if (b->full) TRY(linear_dw(c, live(b, s->act), dy, dw->f2_w, dw->f2_b));
+  if (b->full) TRY(linear_dw(c, piece_rows(&b->p, s->act, r), dy, dw->f2_w, dw->f2_b));
   TRY(linear_dx(c, dy, w->f2_w, dh, 0));
-  TRY(op_act_bwd(c, &(op_act_bwd_args){.x = live(b, s->pre), .dy = dh, .dx = dh, .act = ACT_GELU_TANH}));
-  if (b->full) TRY(linear_dw(c, live(b, s->h2), dh, dw->f1_w, dw->f1_b));
+  TRY(op_act_bwd(c, &(op_act_bwd_args){.x = piece_rows(&b->p, s->pre, r), .dy = dh, .dx = dh, .act = ACT_GELU_TANH}));
+  if (b->full) TRY(linear_dw(c, piece_rows(&b->p, s->h2, r), dh, dw->f1_w, dw->f1_b));
   TRY(linear_dx(c, dh, w->f1_w, dn, 0));
-  TRY(op_ln_mod_bwd(c, &(op_ln_mod_bwd_args){.x = live(b, s->xm),
+  TRY(op_ln_mod_bwd(c, &(op_ln_mod_bwd_args){.x = view_rows(s->xm, r.r0, r.n),
                                              .dy = dn,
                                              .dx = dx,
                                              .w = w->n2_w,
@@ -233,6 +250,16 @@ static int feed_forward_bwd(back *b, int i, const block_acts *s) {
                                              .map = map,
                                              .eps = b->m->cfg.norm_eps,
                                              .accumulate = 1}));
+out:
+  return rc;
+}
+
+static int feed_forward_bwd(back *b, int i, const block_acts *s) {
+  int rc = OK;
+  const dit_block *w = &b->m->t.block[i], *dw = &b->m->d.block[i];
+  row_run r = next_piece(&b->p, b->from);
+  if (b->full) TRY(op_fill(b->p.c, b->g.dmod2, 0));
+  for (; r.n > 0; r = next_piece(&b->p, r.r0 + r.n)) TRY(feed_forward_piece_bwd(b, i, s, r));
   if (b->full) TRY(modulation_bwd(b, b->g.dmod2, w->ada2_w, dw->ada2_w, dw->ada2_b));
 out:
   return rc;
@@ -328,8 +355,7 @@ static int head_norms_bwd(back *b, int i, const block_acts *s, int64_t from) {
   for (int k = 0; k < 2; k++) {
     int64_t at = k ? from : q_from, n = g->rows - at;
     a.x = view_rows(view_cols(s->qkv, k * d, d), at, n);
-    a.dy = view_rows(view_cols(b->g.dqk, k * d, d), at, n);
-    a.dx = view_rows(view_cols(b->g.dqkv, k * d, d), at, n);
+    a.dy = a.dx = view_rows(view_cols(b->g.dqkv, k * d, d), at, n);
     a.w = k ? w->nk_w : w->nq_w;
     a.dw = when(b->full, k ? dw->nk_w : dw->nq_w);
     a.db = when(b->full, k ? dw->nk_b : dw->nq_b);
@@ -340,15 +366,27 @@ out:
   return rc;
 }
 
+/* The rows below the attention norm: those of a block that does not keep them were overwritten and are made again
+ * where q and k were. */
+static int norm1_again(back *b, int i, const block_acts *s, int64_t from, view *h1) {
+  int64_t d = dit_width(&b->m->cfg);
+  *h1 = s->h1;
+  if (!s->level || !(b->full || b->p.g->l.lora)) return OK;
+  *h1 = view_typed(s->qk.type, s->qk.p, b->p.g->rows, d);
+  return forward_norm1(&b->p, i, *h1, from);
+}
+
 static int project_qkv_bwd(back *b, int i, const block_acts *s, int64_t from) {
   int rc = OK;
+  view h1;
   ctx *c = b->p.c;
   const geom *g = b->p.g;
   const dit_block *w = &b->m->t.block[i], *dw = &b->m->d.block[i];
   row_run run[LAYOUT_SEGMENTS];
   int64_t d = dit_width(&b->m->cfg), n = g->rows - from;
   view dqkv = view_rows(b->g.dqkv, from, n), dn = view_rows(b->g.dn, from, n);
-  if (b->full) TRY(linear_dw(c, view_rows(s->h1, from, n), dqkv, dw->qkv_w, dw->qkv_b));
+  TRY(norm1_again(b, i, s, from, &h1));
+  if (b->full) TRY(linear_dw(c, view_rows(h1, from, n), dqkv, dw->qkv_w, dw->qkv_b));
   TRY(linear_dx(c, dqkv, w->qkv_w, dn, 0));
   int runs = g->l.lora ? lora_runs(g, run) : 0;
   for (int k = 0; k < runs; k++) {
@@ -357,7 +395,7 @@ static int project_qkv_bwd(back *b, int i, const block_acts *s, int64_t from) {
     int64_t r = b->a->rank;
     for (int j = 0; j < 3; j++) {
       lora_step l = {run[k],
-                     s->h1,
+                     h1,
                      view_cols(s->t_qkv, j * r, r),
                      view_cols(b->g.dqkv, j * d, d),
                      b->g.dn,
@@ -367,7 +405,7 @@ static int project_qkv_bwd(back *b, int i, const block_acts *s, int64_t from) {
       TRY(lora_db(b, &l));
     }
     view dt = view_rows(b->g.dt, run[k].r0, run[k].n);
-    TRY(linear_dw(c, view_rows(s->h1, run[k].r0, run[k].n), dt, da->qkv_a, (view){0}));
+    TRY(linear_dw(c, view_rows(h1, run[k].r0, run[k].n), dt, da->qkv_a, (view){0}));
     TRY(linear_dx(c, dt, a->qkv_a, view_rows(b->g.dn, run[k].r0, run[k].n), 1));
   }
 out:
@@ -394,8 +432,8 @@ static int attention_half_bwd(back *b, int i, const block_acts *s) {
                                          .o = s->o,
                                          .lse = s->lse,
                                          .d_o = b->g.d_o,
-                                         .dq = view_cols(b->g.dqk, 0, d),
-                                         .dk = view_cols(b->g.dqk, d, d),
+                                         .dq = view_cols(b->g.dqkv, 0, d),
+                                         .dk = view_cols(b->g.dqkv, d, d),
                                          .dv = view_cols(b->g.dqkv, 2 * d, d),
                                          .delta = b->g.delta,
                                          .groups = last ? g->last_live_groups : g->live_groups,
@@ -498,7 +536,7 @@ int dit_loss(ctx *c, dit *m, adapter *a, const geom *g, const dit_io *io, const 
   dit_acts acts = {0};
   back b = {.p = {c, m, a, g, io, &acts}, .m = m, .a = a, .full = m->g != NULL};
   TRY(mem_new(&c->err, m->cfg.layers, sizeof(block_acts), "block buffers", &acts.block));
-  TRY(forward_all(&b.p, io->recompute ? 1 : 2));
+  TRY(forward_all(&b.p, 1));
   TRY(take(&b));
   TRY(loss_and_gradient(&b, target, loss));
   if (!b.full && !(a && a->g)) goto out;
@@ -507,7 +545,7 @@ int dit_loss(ctx *c, dit *m, adapter *a, const geom *g, const dit_io *io, const 
     const block_acts *s = &acts.block[i];
     int64_t last = block_from(&b.p, i);
     b.from = last > g->live ? last : g->live;
-    if (acts.keep == 1) TRY(forward_block_again(&b.p, i));
+    if (s->level) TRY(forward_block_again(&b.p, i));
     TRY(feed_forward_bwd(&b, i, s));
     if (g->l.exchange) TRY(exchange_bwd(&b, i, s));
     TRY(attention_half_bwd(&b, i, s));

@@ -109,12 +109,12 @@ int dit_open(ctx *c, const dit_config *cfg, int trainable, dit *out) {
   m->params = p.param;
   m->n_params = p.n;
   m->n_reals = p.reals;
-  TRY(c->ops->alloc(c, (size_t)m->n_reals * sizeof(real), (void **)&m->w));
+  TRY(params_alloc(c, m->n_reals, trainable, &m->w, &m->s));
   if (trainable) {
     TRY(c->ops->alloc(c, (size_t)m->n_reals * sizeof(real), (void **)&m->g));
     TRY(op_fill(c, view_of(m->g, 1, m->n_reals), 0));
   }
-  param_list bind = {.e = &c->err, .w = m->w, .g = m->g, .bind = 1};
+  param_list bind = {.e = &c->err, .w = m->s, .type = c->storage, .g = m->g, .bind = 1};
   declare(&bind, cfg, &m->t, &m->d);
   fuse_qkv(&m->t, cfg->layers);
   fuse_qkv(&m->d, cfg->layers);
@@ -124,6 +124,7 @@ out:
 }
 
 void dit_close(ctx *c, dit *m) {
+  if (m->s && m->s != m->w) c->ops->release(c, m->s);
   if (m->w) c->ops->release(c, m->w);
   if (m->g) c->ops->release(c, m->g);
   free(m->t.block);
@@ -141,9 +142,21 @@ int dit_params(err *e, const dit_config *cfg, param **out, int64_t *n) {
   return rc;
 }
 
+int dit_store(ctx *c, dit *m) {
+  return params_store(c, m->n_reals, m->w, m->s);
+}
+
+/* The tensors where they are kept: as reals if there are any. */
+static params_io io_of(ctx *c, const dit *m) {
+  return (params_io){
+      .c = c, .params = m->params, .n = m->n_params, .w = m->w ? m->w : m->s, .type = m->w ? DT_REAL : c->storage};
+}
+
 int dit_load(ctx *c, dit *m, const st_file *f) {
   int rc = OK;
-  TRY(params_load(&(params_io){.c = c, .params = m->params, .n = m->n_params, .w = m->w}, &f, 1, 1));
+  params_io io = io_of(c, m);
+  TRY(params_load(&io, &f, 1, 1));
+  TRY(dit_store(c, m));
 out:
   return rc;
 }
@@ -192,13 +205,16 @@ int dit_init(ctx *c, dit *m, uint64_t seed) {
         !strncmp(p->name, "patch_embed", 11) || !strncmp(p->name, "time_emb", 8) || !strncmp(p->name, "ofs_", 4);
     if (plain && p->rank == 1 && i) init_bias(&m->params[i - 1], p, seed, w + p->offset);
   }
-  TRY(op_upload(c, m->w, w, (size_t)m->n_reals * sizeof(real)));
+  params_io io = io_of(c, m);
+  TRY(ctx_put(c, view_typed(io.type, io.w, 1, m->n_reals), w));
+  TRY(dit_store(c, m));
 out:
   free(w);
   return rc;
 }
 
 int dit_save(ctx *c, const dit *m, const real *w, dtype t, st_writer *to) {
-  return params_save(
-      &(params_io){.c = c, .params = m->params, .n = m->n_params, .w = (real *)(uintptr_t)(w ? w : m->w)}, t, to);
+  params_io io = io_of(c, m);
+  if (w) io.w = (void *)(uintptr_t)w, io.type = DT_REAL;
+  return params_save(&io, t, to);
 }

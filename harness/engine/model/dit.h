@@ -57,8 +57,10 @@ typedef struct dit {
   dit_config cfg;
   int64_t n_params, n_reals;
   param *params;
-  real *w, *g;      /* flat blocks in backend memory; g NULL when frozen */
-  dit_tensors t, d; /* views into w and g */
+  real *w, *g;      /* flat blocks in backend memory: reals and their gradients. g is NULL when frozen, and so is w
+                     * unless reals are the storage type */
+  void *s;          /* the flat block of the storage type, which the model reads; w itself where that is reals */
+  dit_tensors t, d; /* views into s and g */
 } dit;
 
 /* Allocates the flat block (and gradients when `trainable`). Contents undefined. */
@@ -76,10 +78,13 @@ typedef struct dit_source {
   st_mode mode;
 } dit_source;
 int dit_from(ctx *c, const dit_source *s, dit *out) TD_MUST_CHECK;
+/* Brings `s` up to date after `w` was changed (dit_load and dit_init do so themselves). */
+int dit_store(ctx *c, dit *m) TD_MUST_CHECK;
 /* Every tensor by its diffusers name; all missing, extra and misshapen ones are listed in one message. */
 int dit_load(ctx *c, dit *m, const st_file *f) TD_MUST_CHECK;
 /* Init of spec/default-study.md 2: Xavier matrices, zero modulation and output, the rest U(+-1/sqrt(in)). */
 int dit_init(ctx *c, dit *m, uint64_t seed) TD_MUST_CHECK;
+/* As type t, from `w` (a flat block of reals) or, where that is NULL, from the model. */
 int dit_save(ctx *c, const dit *m, const real *w, dtype t, st_writer *to) TD_MUST_CHECK;
 
 /* What a design trains beside the frozen model. */
@@ -102,7 +107,8 @@ typedef struct adapter {
   double gamma; /* LoRA scale alpha / rank */
   int64_t n_params, n_reals;
   param *params;
-  real *w, *g, *m, *v; /* flat, fp32; g, m, v NULL when only sampling */
+  real *w, *g, *m, *v; /* flat, reals; g, m, v NULL when only sampling */
+  void *s;             /* w in the storage type, which the model reads; w itself where that is reals */
   adapter_tensors t, d;
 } adapter;
 
@@ -114,6 +120,8 @@ typedef struct adapter_shape {
 /* An adapter of a layout that trains nothing is legal and empty. */
 int adapter_open(ctx *c, const dit *m, const layout *l, const adapter_shape *s, adapter *out) TD_MUST_CHECK;
 void adapter_close(ctx *c, adapter *a);
+/* Brings `s` up to date after `w` was changed (adapter_load and adapter_init do so themselves). */
+int adapter_store(ctx *c, adapter *a) TD_MUST_CHECK;
 /* LoRA A uniform +-1/sqrt(in), B zero, domain zero, exchange: Linear default and o zero, latent_in zero, latent_out
  * copy or zero (spec/model.md 11.2, 5.3, 5.4). */
 int adapter_init(ctx *c, adapter *a, const dit *m, const layout *l, uint64_t seed) TD_MUST_CHECK;
@@ -141,26 +149,33 @@ typedef struct geom {
   int64_t last; /* in the last block rows before this one are keys and values only: nothing reads their output */
   int64_t live_in0, live; /* first row with a gradient at the input of block 0 and after it */
   int32_t *map_mod, *map_time, *map_rope, *map_pos, *map_type; /* backend, one entry a row */
-  view rope_cos, rope_sin, pos;                                /* tables */
+  view rope_cos, rope_sin, pos;                                /* tables; pos of the storage type */
   void *store;                                                 /* backend block behind maps and tables */
+  size_t store_bytes;
 } geom;
 
 int geom_open(ctx *c, const dit *m, const layout *l, int batch, int frames, int height, int width, int64_t n_text,
               geom *out) TD_MUST_CHECK;
 void geom_close(ctx *c, geom *g);
 
-/* Called with intermediate rows: "embed", "block.N", "norm_out", "time_emb". Rows are in batch-matrix order. */
+/* Called with intermediate rows of the storage type: "embed", "block.N", "norm_out", "time_emb". Rows are in
+ * batch-matrix order. */
 typedef int (*dit_trace)(void *user, const char *name, view v);
 
 typedef struct dit_io {
   const real *latents; /* backend [B, streams*F, in_channels, H, W] */
-  view text;           /* [B * n_text, text_dim], sample after sample */
+  view text;           /* [B * n_text, text_dim] of the storage type, sample after sample */
   const double *t;     /* host [B], integer time steps (or flow time) */
   const double *ofs;   /* host [B] or NULL */
   real *out;           /* backend [B, streams*F, out_channels, H, W]; halves that are not predicted are zero */
   dit_trace trace;
   void *user;
-  int recompute; /* keep only block inputs and run blocks again in the backward pass */
+  /* What a block keeps for the backward pass, host [layers]: 0 everything, 1 its input, attention output and
+   * log-sum-exp, 2 its input. NULL: 0 for every block. The rest is computed again, with the same bits. */
+  const unsigned char *level;
+  /* Pieces that the rows of feed-forward parts are taken in: their hidden rows exist for one piece at a time. 0: one.
+   * The same bits for any number. A base in training takes one, since its weight gradients sum over all rows. */
+  int pieces;
 } dit_io;
 
 typedef struct dit_acts dit_acts; /* what the backward pass needs; lives in the context's arena */

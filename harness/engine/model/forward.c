@@ -49,110 +49,6 @@ static int linear(ctx *c, view x, view w, view b, view y) {
   return op_gemm(c, &(op_gemm_args){.a = x, .b = w, .tb = 1, .c = y, .alpha = 1, .bias = b});
 }
 
-/* --- buffers --- */
-
-typedef struct taker {
-  ctx *c;
-  int rc;
-} taker;
-
-static view take(taker *t, int64_t rows, int64_t cols, const char *what) {
-  view v = {0};
-  if (t->rc == OK) t->rc = ctx_view(t->c, rows, cols, what, &v);
-  return v;
-}
-
-static void take_block(taker *t, const pass *p, block_acts *b) {
-  const geom *g = p->g;
-  int64_t r = g->rows, d = dit_width(&p->m->cfg), e = g->n_time;
-  b->mod1 = take(t, e, 6 * d, "modulation");
-  b->mod2 = take(t, e, 6 * d, "modulation");
-  b->h1 = take(t, r, d, "attention input");
-  b->qkv = take(t, r, 3 * d, "q, k, v");
-  /* Only the backward pass needs q and k from before the norm. */
-  b->qk = p->acts->keep ? take(t, r, 2 * d, "normalised q, k") : view_cols(b->qkv, 0, 2 * d);
-  b->o = take(t, r, d, "attention output");
-  b->lse = take(t, p->m->cfg.heads, r, "log-sum-exp");
-  b->y1 = take(t, r, d, "attention projection");
-  if (g->l.lora) {
-    b->t_qkv = take(t, r, 3 * p->a->rank, "LoRA product");
-    b->t_o = take(t, r, p->a->rank, "LoRA product");
-  }
-  if (g->l.exchange) {
-    int64_t n = 2 * g->batch * g->n_video, rx = p->a->exchange_rank;
-    b->ex = take(t, n, d, "exchange input");
-    b->exq = take(t, n, rx, "exchange q");
-    b->exk = take(t, n, rx, "exchange k");
-    b->exv = take(t, n, rx, "exchange v");
-    b->exo = take(t, n, rx, "exchange output");
-  }
-  b->h2 = take(t, r, d, "feed-forward input");
-  b->pre = take(t, r, 4 * d, "feed-forward hidden");
-  b->act = take(t, r, 4 * d, "feed-forward activation");
-  b->y2 = take(t, r, d, "feed-forward output");
-}
-
-/* The residual stream: one buffer when nothing is kept, else one a block (and those in the middle of a block when it
- * will be differentiated). */
-static void take_stream(taker *t, const pass *p, int i, int keep, block_acts *b) {
-  int64_t r = p->g->rows, d = dit_width(&p->m->cfg);
-  const block_acts *first = &p->acts->block[0];
-  b->x = i && !keep ? first->x : take(t, r, d, "residual");
-  if (!keep) {
-    b->xa = b->xm = b->x;
-  } else if (keep == 1 && i) {
-    b->xa = first->xa;
-    b->xm = first->xm;
-  } else {
-    b->xa = p->g->l.exchange ? take(t, r, d, "residual before exchange") : (view){0};
-    b->xm = take(t, r, d, "residual after attention");
-    if (!p->g->l.exchange) b->xa = b->xm;
-  }
-}
-
-static int take_all(pass *p, int keep) {
-  dit_acts *s = p->acts;
-  const geom *g = p->g;
-  const dit_config *f = &p->m->cfg;
-  taker t = {p->c, OK};
-  int64_t d = dit_width(f), e = g->n_time, video = g->batch * g->n_video;
-  int64_t pp = (int64_t)f->patch_t * f->patch * f->patch;
-  s->keep = keep;
-  s->sinus = take(&t, e, d, "time sinusoid");
-  s->e1 = take(&t, e, f->time_dim, "time embedding");
-  s->es1 = take(&t, e, f->time_dim, "time embedding");
-  s->emb = take(&t, e, f->time_dim, "time embedding");
-  s->semb = take(&t, e, f->time_dim, "time embedding");
-  if (f->ofs_dim) {
-    s->osinus = take(&t, e, f->ofs_dim, "ofs sinusoid");
-    s->o1 = take(&t, e, f->ofs_dim, "ofs embedding");
-    s->os1 = take(&t, e, f->ofs_dim, "ofs embedding");
-  }
-  for (int i = 0; i < g->l.n_seg; i++) {
-    if (g->l.seg[i].kind != SEG_VIDEO) continue;
-    s->patch[i] = take(&t, video, f->in_channels * pp, "patches");
-    if (!segment_predicted(&g->l, &g->l.seg[i])) continue;
-    s->n1[i] = take(&t, video, d, "final norm");
-    s->n2[i] = take(&t, video, d, "output norm");
-    s->rows[i] = take(&t, video, f->out_channels * pp, "output patches");
-  }
-  if (g->l.widened) {
-    s->patch_alpha = take(&t, video, f->in_channels * pp, "alpha patches");
-    s->rows_alpha = take(&t, video, f->out_channels * pp, "alpha output patches");
-  }
-  s->mod = take(&t, e, 2 * d, "output modulation");
-  for (int i = 0; i < f->layers; i++) {
-    block_acts *b = &s->block[i];
-    if (i && keep < 2)
-      *b = s->block[0];
-    else
-      take_block(&t, p, b);
-    take_stream(&t, p, i, keep, b);
-  }
-  s->x = keep ? take(&t, g->rows, d, "residual") : s->block[0].x;
-  return t.rc;
-}
-
 /* --- embeddings --- */
 
 /* cos first (flip_sin_to_cos); frequencies and angles in float as the reference computes them. */
@@ -173,7 +69,7 @@ static int upload_sinusoids(const pass *p, const double *t, view to) {
   TRY(mem_new(&c->err, to.rows * to.cols, sizeof(real), "sinusoid", &host));
   for (int64_t e = 0; e < to.rows; e++)
     sinusoid(e < p->g->batch ? t[e] : 0.0, to.cols, host + e * to.cols); /* further rows: clean segments, time 0 */
-  TRY(op_upload(c, to.p, host, (size_t)(to.rows * to.cols) * sizeof(real)));
+  TRY(ctx_put(c, to, host));
 out:
   free(host);
   return rc;
@@ -376,32 +272,39 @@ out:
   return rc;
 }
 
-static int attention_half(pass *p, int i, block_acts *b) {
+int forward_norm1(pass *p, int i, view h1, int64_t r0) {
+  const block_acts *b = &p->acts->block[i];
+  const dit_block *w = &p->m->t.block[i];
+  int64_t d = dit_width(&p->m->cfg), n = h1.rows - r0;
+  return op_ln_mod(p->c, &(op_ln_mod_args){.x = view_rows(b->x, r0, n),
+                                           .y = view_rows(h1, r0, n),
+                                           .w = w->n1_w,
+                                           .b = w->n1_b,
+                                           .shift = mod_part(b->mod1, 0, d),
+                                           .scale = mod_part(b->mod1, 1, d),
+                                           .map = map_from(p->g->map_mod, r0),
+                                           .eps = p->m->cfg.norm_eps});
+}
+
+/* again: a kept attention output is not computed a second time. */
+static int attention_half(pass *p, int i, block_acts *b, int again) {
   int rc = OK;
   ctx *c = p->c;
   const geom *g = p->g;
-  const dit_block *w = &p->m->t.block[i];
   int64_t d = dit_width(&p->m->cfg), from = block_from(p, i);
   view x = wanted(p, i, b->x), xa = wanted(p, i, b->xa), xm = wanted(p, i, b->xm), y1 = wanted(p, i, b->y1);
-  TRY(linear(c, p->acts->semb, w->ada1_w, w->ada1_b, b->mod1));
-  TRY(op_ln_mod(c, &(op_ln_mod_args){.x = b->x,
-                                     .y = b->h1,
-                                     .w = w->n1_w,
-                                     .b = w->n1_b,
-                                     .shift = mod_part(b->mod1, 0, d),
-                                     .scale = mod_part(b->mod1, 1, d),
-                                     .map = g->map_mod,
-                                     .eps = p->m->cfg.norm_eps}));
+  TRY(forward_norm1(p, i, b->h1, 0));
   TRY(project_qkv(p, i, b));
   TRY(head_norms(p, i, b));
-  TRY(op_attn(c, &(op_attn_args){.q = view_cols(b->qk, 0, d),
-                                 .k = view_cols(b->qk, d, d),
-                                 .v = view_cols(b->qkv, 2 * d, d),
-                                 .o = b->o,
-                                 .lse = b->lse,
-                                 .groups = from ? g->last_groups : g->groups,
-                                 .n_groups = from ? g->n_last_groups : g->n_groups,
-                                 .dim = p->m->cfg.head_dim}));
+  if (!again || b->level == 2)
+    TRY(op_attn(c, &(op_attn_args){.q = view_cols(b->qk, 0, d),
+                                   .k = view_cols(b->qk, d, d),
+                                   .v = view_cols(b->qkv, 2 * d, d),
+                                   .o = b->o,
+                                   .lse = b->lse,
+                                   .groups = from ? g->last_groups : g->groups,
+                                   .n_groups = from ? g->n_last_groups : g->n_groups,
+                                   .dim = p->m->cfg.head_dim}));
   TRY(project_out(p, i, b));
   if (xa.p != x.p) TRY(op_copy(c, xa, x));
   TRY(op_gate_add(
@@ -414,30 +317,43 @@ out:
   return rc;
 }
 
-static int feed_forward(pass *p, int i, block_acts *b) {
-  int rc = OK;
-  ctx *c = p->c;
+static int norm2(pass *p, int i, const block_acts *b, row_run r) {
   const dit_block *w = &p->m->t.block[i];
   int64_t d = dit_width(&p->m->cfg);
-  view h2 = wanted(p, i, b->h2), act = wanted(p, i, b->act);
-  TRY(linear(c, p->acts->semb, w->ada2_w, w->ada2_b, b->mod2));
-  TRY(op_ln_mod(c, &(op_ln_mod_args){.x = wanted(p, i, b->xm),
-                                     .y = h2,
-                                     .w = w->n2_w,
-                                     .b = w->n2_b,
-                                     .shift = mod_part(b->mod2, 0, d),
-                                     .scale = mod_part(b->mod2, 1, d),
-                                     .map = map_from(p->g->map_mod, block_from(p, i)),
-                                     .eps = p->m->cfg.norm_eps}));
-  TRY(op_gemm(c, &(op_gemm_args){.a = h2,
-                                 .b = w->f1_w,
-                                 .tb = 1,
-                                 .c = act,
-                                 .alpha = 1,
-                                 .bias = w->f1_b,
-                                 .act = ACT_GELU_TANH,
-                                 .pre = p->acts->keep ? wanted(p, i, b->pre) : (view){0}}));
-  TRY(linear(c, act, w->f2_w, w->f2_b, wanted(p, i, b->y2)));
+  return op_ln_mod(p->c, &(op_ln_mod_args){.x = view_rows(b->xm, r.r0, r.n),
+                                           .y = piece_rows(p, b->h2, r),
+                                           .w = w->n2_w,
+                                           .b = w->n2_b,
+                                           .shift = mod_part(b->mod2, 0, d),
+                                           .scale = mod_part(b->mod2, 1, d),
+                                           .map = map_from(p->g->map_mod, r.r0),
+                                           .eps = p->m->cfg.norm_eps});
+}
+
+int forward_hidden(pass *p, int i, row_run r) {
+  int rc = OK;
+  const block_acts *b = &p->acts->block[i];
+  const dit_block *w = &p->m->t.block[i];
+  TRY(norm2(p, i, b, r));
+  TRY(linear(p->c, piece_rows(p, b->h2, r), w->f1_w, w->f1_b, piece_rows(p, b->pre, r)));
+out:
+  return rc;
+}
+
+static int feed_forward(pass *p, int i, const block_acts *b, row_run r, int keep_pre) {
+  int rc = OK;
+  const dit_block *w = &p->m->t.block[i];
+  view act = piece_rows(p, b->act, r);
+  TRY(norm2(p, i, b, r));
+  TRY(op_gemm(p->c, &(op_gemm_args){.a = piece_rows(p, b->h2, r),
+                                    .b = w->f1_w,
+                                    .tb = 1,
+                                    .c = act,
+                                    .alpha = 1,
+                                    .bias = w->f1_b,
+                                    .act = ACT_GELU_TANH,
+                                    .pre = keep_pre ? piece_rows(p, b->pre, r) : (view){0}}));
+  TRY(linear(p->c, act, w->f2_w, w->f2_b, piece_rows(p, b->y2, r)));
 out:
   return rc;
 }
@@ -447,13 +363,17 @@ static int forward_block(pass *p, int i) {
   block_acts *b = &p->acts->block[i];
   int64_t d = dit_width(&p->m->cfg);
   view next = i + 1 < p->m->cfg.layers ? p->acts->block[i + 1].x : p->acts->x;
-  TRY(attention_half(p, i, b));
-  TRY(feed_forward(p, i, b));
-  view x = wanted(p, i, next), xm = wanted(p, i, b->xm);
-  const int32_t *map = map_from(p->g->map_mod, block_from(p, i));
-  if (x.p != xm.p) TRY(op_copy(p->c, x, xm));
-  TRY(op_gate_add(
-      p->c, &(op_gate_add_args){.x = x, .y = wanted(p, i, b->y2), .gate = mod_part(b->mod2, 2, d), .map = map}));
+  TRY(attention_half(p, i, b, 0));
+  row_run r = next_piece(p, block_from(p, i));
+  for (; r.n > 0; r = next_piece(p, r.r0 + r.n)) {
+    TRY(feed_forward(p, i, b, r, p->acts->keep && !b->level));
+    view x = view_rows(next, r.r0, r.n), xm = view_rows(b->xm, r.r0, r.n);
+    if (x.p != xm.p) TRY(op_copy(p->c, x, xm));
+    TRY(op_gate_add(p->c, &(op_gate_add_args){.x = x,
+                                              .y = piece_rows(p, b->y2, r),
+                                              .gate = mod_part(b->mod2, 2, d),
+                                              .map = map_from(p->g->map_mod, r.r0)}));
+  }
   char name[32];
   snprintf(name, sizeof name, "block.%d", i);
   TRY(trace(p, name, next));
@@ -463,8 +383,23 @@ out:
 
 int forward_block_again(pass *p, int i) {
   int rc = OK;
-  TRY(attention_half(p, i, &p->acts->block[i]));
-  TRY(feed_forward(p, i, &p->acts->block[i]));
+  block_acts *b = &p->acts->block[i];
+  int64_t from = block_from(p, i);
+  TRY(attention_half(p, i, b, 1));
+  if (p->m->g) TRY(feed_forward(p, i, b, (row_run){from, p->g->rows - from}, 1));
+out:
+  return rc;
+}
+
+/* The modulation of all blocks depends on the time embedding alone. */
+static int modulate(pass *p) {
+  int rc = OK;
+  for (int i = 0; i < p->m->cfg.layers; i++) {
+    const dit_block *w = &p->m->t.block[i];
+    TRY(linear(p->c, p->acts->semb, w->ada1_w, w->ada1_b, p->acts->block[i].mod1));
+    TRY(linear(p->c, p->acts->semb, w->ada2_w, w->ada2_b, p->acts->block[i].mod2));
+  }
+  TRY(linear(p->c, p->acts->semb, p->m->t.ada_w, p->m->t.ada_b, p->acts->mod));
 out:
   return rc;
 }
@@ -515,13 +450,13 @@ out:
 int forward_all(pass *p, int keep) {
   int rc = OK;
   const geom *g = p->g;
-  TRY(take_all(p, keep));
+  TRY(acts_take(p, keep));
   TRY(embed(p));
+  TRY(modulate(p));
   for (int i = 0; i < p->m->cfg.layers; i++) TRY(forward_block(p, i));
   int64_t n = (int64_t)g->batch * g->l.streams * g->frames * p->m->cfg.out_channels * g->height * g->width;
   if (g->l.streams == 2 && !g->l.widened && !(g->l.loss_rgb && g->l.loss_alpha))
     TRY(op_fill(p->c, view_of(p->io->out, 1, n), 0));
-  TRY(linear(p->c, p->acts->semb, p->m->t.ada_w, p->m->t.ada_b, p->acts->mod));
   for (int i = 0; i < g->l.n_seg; i++)
     if (segment_predicted(&g->l, &g->l.seg[i])) TRY(head_segment(p, i));
 out:

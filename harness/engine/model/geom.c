@@ -246,13 +246,13 @@ static int upload_tables(ctx *c, const dit_config *f, geom *g, int64_t frames, i
     TRY(mem_new(&c->err, p * half, sizeof(real), "rotary table", &cs));
     TRY(mem_new(&c->err, p * half, sizeof(real), "rotary table", &sn));
     rope_tables(f, &gr, frames, cs, sn);
-    TRY(op_upload(c, g->rope_cos.p, cs, (size_t)(p * half) * sizeof(real)));
-    TRY(op_upload(c, g->rope_sin.p, sn, (size_t)(p * half) * sizeof(real)));
+    TRY(ctx_put(c, g->rope_cos, cs));
+    TRY(ctx_put(c, g->rope_sin, sn));
   }
   if (sincos) {
     TRY(mem_new(&c->err, p * d, sizeof(real), "position table", &pos));
     sincos_table(f, &gr, frames, pos);
-    TRY(op_upload(c, g->pos.p, pos, (size_t)(p * d) * sizeof(real)));
+    TRY(ctx_put(c, g->pos, pos));
   }
 out:
   free(cs);
@@ -279,8 +279,10 @@ int geom_open(ctx *c, const dit *m, const layout *l, int batch, int frames, int 
   int sincos = !learned && (f->learned || !f->rotary);
   int64_t p = table_frames * gr.y * gr.x, half = f->head_dim / 2, d = dit_width(f);
   size_t map_bytes = (5 * (size_t)g->rows * sizeof(int32_t) + 255) & ~(size_t)255;
-  size_t rope_reals = f->rotary ? (size_t)(2 * p * half) : 0, pos_reals = sincos ? (size_t)(p * d) : 0;
-  TRY(c->ops->alloc(c, map_bytes + (rope_reals + pos_reals) * sizeof(real), &g->store));
+  size_t rope_bytes = f->rotary ? (size_t)(2 * p * half) * sizeof(real) : 0;
+  size_t pos_bytes = sincos ? (size_t)(p * d * dtype_size(c->storage)) : 0;
+  g->store_bytes = map_bytes + rope_bytes + pos_bytes;
+  TRY(c->ops->alloc(c, g->store_bytes, &g->store));
   g->map_mod = g->store;
   g->map_time = g->map_mod + g->rows;
   g->map_rope = g->map_time + g->rows;
@@ -291,7 +293,7 @@ int geom_open(ctx *c, const dit *m, const layout *l, int batch, int frames, int 
     g->rope_cos = view_of(tables, p, half);
     g->rope_sin = view_of(tables + p * half, p, half);
   }
-  if (sincos) g->pos = view_of(tables + rope_reals, p, d);
+  if (sincos) g->pos = view_typed(c->storage, (char *)tables + rope_bytes, p, d);
   if (learned) g->pos = m->t.pos;
   TRY(upload_maps(c, g, learned, sincos));
   TRY(upload_tables(c, f, g, table_frames, sincos));

@@ -14,11 +14,16 @@ static int64_t product(int rank, const int64_t *shape) {
   return n;
 }
 
-static void set_view(view *v, real *block, int64_t offset, int rank, const int64_t *shape) {
+static view element(dtype type, void *block, int64_t offset, int64_t count) {
+  return view_typed(type, (char *)block + offset * dtype_size(type), 1, count);
+}
+
+/* `block` at the tensor's offset. */
+static void set_view(view *v, view block, int rank, const int64_t *shape) {
   if (!v) return;
   int64_t n = product(rank, shape), rows = rank == 1 ? 1 : shape[0];
   if (rank == 3 && shape[0] == 1) rows = shape[1]; /* [1, rows, cols] tables */
-  *v = block ? view_of(block + offset, rows, n / rows) : (view){0};
+  *v = view_typed(block.type, block.p, rows, n / rows);
 }
 
 void params_add(param_list *p, view *w, view *g, param_group group, int rank, const int64_t *shape, const char *name,
@@ -26,8 +31,8 @@ void params_add(param_list *p, view *w, view *g, param_group group, int rank, co
   int64_t count = product(rank, shape), offset = p->reals;
   p->reals += count;
   if (p->bind) {
-    set_view(w, p->w, offset, rank, shape);
-    set_view(g, p->g, offset, rank, shape);
+    if (p->w) set_view(w, element(p->type, p->w, offset, count), rank, shape);
+    if (p->g) set_view(g, element(DT_REAL, p->g, offset, count), rank, shape);
     return;
   }
   if (p->rc == OK) p->rc = mem_grow(p->e, &p->param, &p->cap, p->n + 1, sizeof(param), "parameter list");
@@ -46,6 +51,22 @@ int params_end(param_list *p) {
   free(p->param);
   p->param = NULL;
   return p->rc;
+}
+
+int params_alloc(ctx *c, int64_t n, int master, real **w, void **s) {
+  int rc = OK;
+  void *p = NULL;
+  if (c->storage != DT_REAL) TRY(c->ops->alloc(c, (size_t)(n * dtype_size(c->storage)), s));
+  if (c->storage == DT_REAL || master) TRY(c->ops->alloc(c, (size_t)n * sizeof(real), &p));
+  *w = p;
+  if (c->storage == DT_REAL) *s = p;
+out:
+  return rc;
+}
+
+int params_store(ctx *c, int64_t n, const real *w, void *s) {
+  if (!w || w == s) return OK;
+  return op_cast(c, view_typed(c->storage, s, 1, n), view_of((void *)(uintptr_t)w, 1, n));
 }
 
 void params_uniform(rng r, double bound, int64_t n, real *out) {
@@ -189,7 +210,7 @@ int params_load(const params_io *io, const st_file *const *files, int n_files, i
     const param *p = &io->params[i];
     TRY(mem_new(e, p->count, sizeof(real), p->name, &buffer));
     TRY(st_read_real(e, params_find(files, n_files, p->name), buffer));
-    TRY(op_upload(io->c, io->w + p->offset, buffer, (size_t)p->count * sizeof(real)));
+    TRY(ctx_put(io->c, element(io->type, io->w, p->offset, p->count), buffer));
     free(buffer);
     buffer = NULL;
   }
@@ -205,7 +226,7 @@ int params_save(const params_io *io, dtype t, st_writer *to) {
   for (int64_t i = 0; i < io->n; i++) {
     const param *p = &io->params[i];
     TRY(mem_new(e, p->count, sizeof(real), p->name, &buffer));
-    TRY(op_download(io->c, buffer, io->w + p->offset, (size_t)p->count * sizeof(real)));
+    TRY(ctx_get(io->c, buffer, element(io->type, io->w, p->offset, p->count)));
     TRY(st_writer_add_real(to, e, p->name, t, p->rank, p->shape, buffer));
     free(buffer);
     buffer = NULL;

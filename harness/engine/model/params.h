@@ -12,7 +12,9 @@ typedef struct param_list {
   param *param;
   int64_t n, cap, reals;
   int bind;
-  real *w, *g; /* the blocks views are set into */
+  void *w; /* the blocks views are set into: w of `type`, g of reals */
+  dtype type;
+  real *g;
   int rc;
 } param_list;
 
@@ -23,11 +25,18 @@ void params_add(param_list *p, view *w, view *g, param_group group, int rank, co
 /* First failure of any params_add. On failure the list is freed. */
 int params_end(param_list *p) TD_MUST_CHECK;
 
+/* Memory for n reals and for their copy in the storage type: one block where that is reals; without `master` only
+ * what the model reads. Contents undefined. */
+int params_alloc(ctx *c, int64_t n, int master, real **w, void **s) TD_MUST_CHECK;
+/* s = w in the storage type; nothing to do where they are one block or w is NULL. */
+int params_store(ctx *c, int64_t n, const real *w, void *s) TD_MUST_CHECK;
+
 typedef struct params_io {
   ctx *c;
   const param *params;
   int64_t n;
-  real *w; /* backend */
+  void *w; /* backend, of `type` */
+  dtype type;
 } params_io;
 /* The tensor of that name in one of the files, or NULL. */
 const st_tensor *params_find(const st_file *const *files, int n_files, const char *name);

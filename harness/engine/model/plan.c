@@ -24,7 +24,8 @@ static int run(dry *d, const plan_request *r) {
   TRY(arena_take(&c->mem, &c->err, half * r->cfg.in_channels, sizeof(real), "latents", &latents));
   TRY(arena_take(&c->mem, &c->err, half * r->cfg.out_channels, sizeof(real), "output", &out));
   TRY(arena_take(&c->mem, &c->err, 1, sizeof(double), "loss", &loss));
-  dit_io io = {.latents = latents, .text = rows, .t = d->t, .ofs = d->t, .out = out, .recompute = r->recompute};
+  dit_io io = {
+      .latents = latents, .text = rows, .t = d->t, .ofs = d->t, .out = out, .level = r->level, .pieces = r->pieces};
   memset(c->count, 0, sizeof c->count);
   if (!r->train) {
     TRY(dit_forward(c, &d->m, &d->a, &d->g, &io));
@@ -42,7 +43,7 @@ int plan_measure(err *e, const plan_request *r, plan_cost *out) {
   *out = (plan_cost){0};
   adapter_shape shape = r->shape;
   shape.trainable = r->train;
-  TRY(ctx_open(&d.c, &(ctx_options){.backend = "null"}));
+  TRY(ctx_open(&d.c, &(ctx_options){.backend = "null", .storage = r->storage}));
   TRY(ctx_arena(&d.c, 0));
   TRY(dit_open(&d.c, &r->cfg, r->train && r->base, &d.m));
   TRY(adapter_open(&d.c, &d.m, &r->l, &shape, &d.a));

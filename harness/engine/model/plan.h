@@ -8,11 +8,13 @@ typedef struct plan_request {
   dit_config cfg;
   layout l;
   adapter_shape shape;
+  dtype storage;                    /* DT_BF16, else DT_REAL */
   int batch, frames, height, width; /* latents of one half */
   int64_t n_text;
-  int train;     /* loss and gradients; else one forward */
-  int base;      /* with train: the model's own weights are trained too */
-  int recompute; /* keep block inputs only */
+  int train;                  /* loss and gradients; else one forward */
+  int base;                   /* with train: the model's own weights are trained too */
+  const unsigned char *level; /* of dit_io */
+  int pieces;
 } plan_request;
 
 typedef struct plan_cost {

@@ -77,7 +77,7 @@ static int on_trace(void *user, const char *name, view v) {
   probe *p = user;
   real *host = NULL;
   TRY(mem_new(&p->c->err, v.rows * v.cols, sizeof(real), name, &host));
-  TRY(op_download(p->c, host, v.p, (size_t)(v.rows * v.cols) * sizeof(real)));
+  TRY(ctx_get(p->c, host, v));
   if (!strcmp(name, "time_emb")) {
     TRY(add(p, name, 2, (int64_t[]){p->g->batch, v.cols}, host));
   } else if (!strcmp(name, "norm_out")) {
@@ -135,12 +135,12 @@ out:
   return rc;
 }
 
-static int upload(ctx *c, const st_tensor *t, void *dst) {
+static int upload(ctx *c, const st_tensor *t, view dst) {
   int rc = OK;
   real *host = NULL;
   TRY(mem_new(&c->err, t->count, sizeof(real), t->name, &host));
   TRY(st_read_real(&c->err, t, host));
-  TRY(op_upload(c, dst, host, (size_t)t->count * sizeof(real)));
+  TRY(ctx_put(c, dst, host));
 out:
   free(host);
   return rc;
@@ -159,8 +159,8 @@ static int run(probe *p, const adapter *a, const inputs *in, int trace) {
   TRY(arena_take(&c->mem, e, in->latents->count, sizeof(real), "latents", &latents));
   TRY(arena_take(&c->mem, e, n_out, sizeof(real), "output", &out));
   TRY(ctx_view(c, in->batch * in->text->shape[1], in->text->shape[2], "text", &rows));
-  TRY(upload(c, in->latents, latents));
-  TRY(upload(c, in->text, rows.p));
+  TRY(upload(c, in->latents, view_of(latents, 1, in->latents->count)));
+  TRY(upload(c, in->text, rows));
   TRY(mem_new(e, in->batch, sizeof(double), "time steps", &t));
   TRY(mem_new(e, in->batch, sizeof(double), "ofs", &ofs));
   for (int b = 0; b < in->batch; b++) {
@@ -196,6 +196,7 @@ int probe_forward(ctx *c, const dit *m, const adapter *a, const layout *l, const
   plan_request q = {.cfg = m->cfg,
                     .l = *l,
                     .shape = {.rank = a ? a->rank : 0, .exchange_rank = a ? a->exchange_rank : 0},
+                    .storage = c->storage,
                     .batch = i.batch,
                     .frames = i.frames,
                     .height = (int)i.latents->shape[3],

@@ -224,10 +224,33 @@ out:
   return rc;
 }
 
+/* What the shapes say about the config, so that a wrong config is named as such. */
+static void compare_shapes(const vae_config *c, const st_file *f, disagreement *d) {
+  char name[NAME], key[32];
+  shape_compare(d, "latent_channels", c->latent_channels, shape_axis(f, "decoder.conv_in.conv.weight", 5, 1),
+                "decoder.conv_in.conv.weight");
+  shape_compare(d, "in_channels", c->in_channels, shape_axis(f, "encoder.conv_in.conv.weight", 5, 1),
+                "encoder.conv_in.conv.weight");
+  shape_compare(d, "out_channels", c->out_channels, shape_axis(f, "decoder.conv_out.conv.weight", 5, 0),
+                "decoder.conv_out.conv.weight");
+  const int64_t blocks = shape_blocks(f, "encoder.down_blocks."),
+                layers = shape_blocks(f, "encoder.down_blocks.0.resnets.");
+  shape_compare(d, "the length of block_out_channels", c->blocks, blocks ? blocks : -1, "encoder.down_blocks");
+  shape_compare(d, "layers_per_block", c->layers, layers ? layers : -1, "encoder.down_blocks.0.resnets");
+  for (int i = 0; i < c->blocks; i++) {
+    join(name, "encoder.down_blocks.%d.resnets.0.conv2.conv.weight", i);
+    snprintf(key, sizeof key, "block_out_channels[%d]", i);
+    shape_compare(d, key, c->channels[i], shape_axis(f, name, 5, 0), name);
+  }
+}
+
 int vae_load(ctx *c, vae *v, const st_file *const *files, int n) {
   int rc = OK;
   int64_t at = 0;
-  TRY(params_check(&c->err, v->params, v->n_params, files, n, 1));
+  disagreement d = {.n = 0};
+  rc = params_check(&c->err, v->params, v->n_params, files, n, 1);
+  if (n > 0) compare_shapes(&v->cfg, files[0], &d);
+  TRY(shape_verdict(&c->err, rc, &d, "the config", n > 0 ? files[0] : NULL));
   for (int64_t i = 0; i < v->n_params; i++) {
     const param *p = &v->params[i];
     if (!held(v, p)) continue;

@@ -36,6 +36,9 @@ typedef struct vae_config {
 /* Refused: settings that change the result in a way this engine does not compute (E_UNSUPPORTED), and configs that
  * describe no network (E_CONFIG). `name` is for messages. */
 int vae_config_read(err *e, const json *j, const char *name, vae_config *out) TD_MUST_CHECK;
+/* Do the weights fit the config? One message names every hyper-parameter that config and shapes disagree about (with
+ * both values), and the missing, misshapen and extra tensors. `config` is a name for messages. */
+int vae_check(err *e, const vae_config *cfg, const char *config, const st_file *w) TD_MUST_CHECK;
 /* Pixels of a latent's side: 2^(blocks - 1). */
 int vae_scale(const vae_config *c);
 /* What the transformer sees is z * scaling_factor; decode takes latents / scaling_factor. The first-frame latents of

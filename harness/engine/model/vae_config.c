@@ -3,51 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/config.h"
 #include "model/vae_net.h"
 
-typedef struct reader {
-  err *e;
-  const json *j;
-  const char *name;
-} reader;
-
-static const json *member(const reader *r, const char *key) {
+static const json *member(const config_reader *r, const char *key) {
   const json *v = json_get(r->j, key);
   return v && v->type != JSON_NULL ? v : NULL;
 }
 
-static int get_int(const reader *r, const char *key, int initial, int lo, int hi, int *out) {
-  const json *v = member(r, key);
-  *out = initial;
-  if (!v) return OK;
-  if (v->type != JSON_NUMBER || !v->is_int || v->num < lo || v->num > hi)
-    return err_set(r->e, E_CONFIG, "%s:%d:%d: '%s' must be an integer in %d..%d", r->name, v->line, v->col, key, lo,
-                   hi);
-  *out = (int)v->num;
-  return OK;
-}
-
-static int get_number(const reader *r, const char *key, double initial, double *out) {
-  const json *v = member(r, key);
-  *out = initial;
-  if (!v) return OK;
-  if (v->type != JSON_NUMBER || !(v->num > 0))
-    return err_set(r->e, E_CONFIG, "%s:%d:%d: '%s' must be a positive number", r->name, v->line, v->col, key);
-  *out = v->num;
-  return OK;
-}
-
-static int get_bool(const reader *r, const char *key, int *out) {
-  const json *v = member(r, key);
-  *out = 0;
-  if (!v) return OK;
-  if (v->type != JSON_BOOL)
-    return err_set(r->e, E_CONFIG, "%s:%d:%d: '%s' must be true or false", r->name, v->line, v->col, key);
-  *out = v->num != 0;
-  return OK;
-}
-
-static int get_channels(const reader *r, vae_config *c) {
+static int get_channels(const config_reader *r, vae_config *c) {
   const json *v = member(r, "block_out_channels");
   static const int hub[] = {128, 256, 256, 512};
   c->blocks = 4;
@@ -68,7 +32,7 @@ static int get_channels(const reader *r, vae_config *c) {
 }
 
 /* Settings that would change the numbers in ways this engine does not compute. */
-static int refuse_others(const reader *r, const vae_config *c) {
+static int refuse_others(const config_reader *r, const vae_config *c) {
   static const char *const unused[] = {"shift_factor", "latents_mean", "latents_std"};
   static const char *const lists[] = {"down_block_types", "up_block_types"};
   static const char *const types[] = {"CogVideoXDownBlock3D", "CogVideoXUpBlock3D"};
@@ -98,7 +62,7 @@ static int refuse_others(const reader *r, const vae_config *c) {
   return OK;
 }
 
-static int check(const reader *r, const vae_config *c) {
+static int check(const config_reader *r, const vae_config *c) {
   for (int i = 0; i < c->blocks; i++)
     if (c->channels[i] % c->groups)
       return err_set(r->e, E_CONFIG, "%s: %d channels do not divide into 'norm_num_groups' %d", r->name,
@@ -118,23 +82,23 @@ static int check(const reader *r, const vae_config *c) {
 
 int vae_config_read(err *e, const json *j, const char *name, vae_config *out) {
   int rc = OK, ratio = 4;
-  reader r = {e, j, name};
+  config_reader r = {e, j, name};
   vae_config c = {0};
   if (j->type != JSON_OBJECT) FAIL(e, E_CONFIG, "%s: not a JSON object", name);
   TRY(get_channels(&r, &c));
-  TRY(get_int(&r, "in_channels", 3, 1, 4096, &c.in_channels));
-  TRY(get_int(&r, "out_channels", 3, 1, 4096, &c.out_channels));
-  TRY(get_int(&r, "latent_channels", 16, 1, 4096, &c.latent_channels));
-  TRY(get_int(&r, "layers_per_block", 3, 1, 64, &c.layers));
-  TRY(get_int(&r, "norm_num_groups", 32, 1, 8192, &c.groups));
-  TRY(get_int(&r, "temporal_compression_ratio", 4, 1, 128, &ratio));
-  TRY(get_int(&r, "sample_height", 480, 1, 65536, &c.sample_height));
-  TRY(get_int(&r, "sample_width", 720, 1, 65536, &c.sample_width));
-  TRY(get_number(&r, "norm_eps", 1e-6, &c.norm_eps));
-  TRY(get_number(&r, "scaling_factor", 1.15258426, &c.scaling_factor));
-  TRY(get_bool(&r, "invert_scale_latents", &c.invert_scale_latents));
-  TRY(get_bool(&r, "use_quant_conv", &c.quant_conv));
-  TRY(get_bool(&r, "use_post_quant_conv", &c.post_quant_conv));
+  TRY(config_int(&r, "in_channels", 3, 1, 4096, &c.in_channels));
+  TRY(config_int(&r, "out_channels", 3, 1, 4096, &c.out_channels));
+  TRY(config_int(&r, "latent_channels", 16, 1, 4096, &c.latent_channels));
+  TRY(config_int(&r, "layers_per_block", 3, 1, 64, &c.layers));
+  TRY(config_int(&r, "norm_num_groups", 32, 1, 8192, &c.groups));
+  TRY(config_int(&r, "temporal_compression_ratio", 4, 1, 128, &ratio));
+  TRY(config_int(&r, "sample_height", 480, 1, 65536, &c.sample_height));
+  TRY(config_int(&r, "sample_width", 720, 1, 65536, &c.sample_width));
+  TRY(config_number(&r, "norm_eps", 1e-6, &c.norm_eps));
+  TRY(config_number(&r, "scaling_factor", 1.15258426, &c.scaling_factor));
+  TRY(config_bool(&r, "invert_scale_latents", 0, &c.invert_scale_latents));
+  TRY(config_bool(&r, "use_quant_conv", 0, &c.quant_conv));
+  TRY(config_bool(&r, "use_post_quant_conv", 0, &c.post_quant_conv));
   while (1 << (c.time_halvings + 1) <= ratio) c.time_halvings++;
   if (1 << c.time_halvings != ratio)
     FAIL(e, E_CONFIG, "%s: 'temporal_compression_ratio' %d is no power of two", name, ratio);

@@ -37,30 +37,67 @@ __attribute__((format(printf, 3, 4))) static void refuse(check *k, int code, con
 #define SHAPE "[%lld,%lld]"
 #define SHAPE_OF(v) (long long)(v).rows, (long long)(v).cols
 
+/* What an operand may hold: the context's storage type, reals, or either. */
+typedef enum kind { STORED, REALS, EITHER } kind;
+
+static void type_check(check *k, kind want, const char *name, view v) {
+  dtype stored = k->c->storage;
+  if ((want != REALS && v.type == stored) || (want != STORED && v.type == DT_REAL)) return;
+  if (want == EITHER && stored != DT_REAL)
+    DEMAND(k, 0, E_UNSUPPORTED, "%s is %s, neither %s nor %s", name, dtype_name(v.type), dtype_name(stored),
+           dtype_name(DT_REAL));
+  DEMAND(k, 0, E_UNSUPPORTED, "%s is %s, not %s", name, dtype_name(v.type),
+         dtype_name(want == STORED ? stored : DT_REAL));
+}
+
 /* A matrix that must be there. */
-static void operand(check *k, const char *name, view v) {
-  DEMAND(k, v.type == DT_REAL, E_UNSUPPORTED, "%s is %s, not %s", name, dtype_name(v.type), dtype_name(DT_REAL));
+static void operand_of(check *k, kind want, const char *name, view v) {
+  type_check(k, want, name, v);
   DEMAND(k, v.rows >= 0 && v.cols >= 1, E_SHAPE, "%s is " SHAPE, name, SHAPE_OF(v));
   DEMAND(k, v.ld >= v.cols, E_SHAPE, "%s " SHAPE " has a row stride of %lld", name, SHAPE_OF(v), (long long)v.ld);
   DEMAND(k, v.p || !v.rows, E_ARG, "%s " SHAPE " is NULL", name, SHAPE_OF(v));
-  k->bytes += (double)v.rows * (double)v.cols * (double)sizeof(real);
+  k->bytes += (double)v.rows * (double)v.cols * (double)dtype_size(v.type);
+}
+static void operand(check *k, const char *name, view v) {
+  operand_of(k, STORED, name, v);
 }
 
+typedef struct shape {
+  int64_t rows, cols;
+} shape;
+
+static void shaped_of(check *k, kind want, const char *name, view v, shape s) {
+  operand_of(k, want, name, v);
+  DEMAND(k, v.rows == s.rows && v.cols == s.cols, E_SHAPE, "%s is " SHAPE ", must be [%lld,%lld]", name, SHAPE_OF(v),
+         (long long)s.rows, (long long)s.cols);
+}
 static void shaped(check *k, const char *name, view v, int64_t rows, int64_t cols) {
-  operand(k, name, v);
-  DEMAND(k, v.rows == rows && v.cols == cols, E_SHAPE, "%s is " SHAPE ", must be [%lld,%lld]", name, SHAPE_OF(v),
-         (long long)rows, (long long)cols);
+  shaped_of(k, STORED, name, v, (shape){rows, cols});
+}
+static void reals(check *k, const char *name, view v, int64_t rows, int64_t cols) {
+  shaped_of(k, REALS, name, v, (shape){rows, cols});
 }
 
-static void like(check *k, const char *name, view v, const char *other_name, view other) {
-  operand(k, name, v);
+static void like_of(check *k, kind want, const char *name, view v, const char *other_name, view other) {
+  operand_of(k, want, name, v);
   DEMAND(k, v.rows == other.rows && v.cols == other.cols, E_SHAPE, "%s " SHAPE " and %s " SHAPE " differ", name,
          SHAPE_OF(v), other_name, SHAPE_OF(other));
+}
+static void like(check *k, const char *name, view v, const char *other_name, view other) {
+  like_of(k, STORED, name, v, other_name, other);
+}
+
+static void same_type(check *k, const char *name, view v, const char *other_name, view other) {
+  DEMAND(k, v.type == other.type, E_UNSUPPORTED, "%s is %s and %s is %s", name, dtype_name(v.type), other_name,
+         dtype_name(other.type));
 }
 
 /* Optional operands. */
 static void shaped_if(check *k, const char *name, view v, int64_t rows, int64_t cols) {
   if (v.p) shaped(k, name, v, rows, cols);
+}
+static void reals_if(check *k, const char *name, view v, int64_t rows, int64_t cols) {
+  if (v.p) reals(k, name, v, rows, cols);
 }
 static void wide_if(check *k, const char *name, view v, int64_t cols) {
   if (v.p) shaped(k, name, v, v.rows, cols);
@@ -73,18 +110,19 @@ static void mapped(check *k, const char *why, const int32_t *map, int64_t rows) 
 
 /* Bytes from the first element to behind the last. */
 static int64_t extent(view v) {
-  return v.rows ? ((v.rows - 1) * v.ld + v.cols) * (int64_t)sizeof(real) : 0;
+  return v.rows ? ((v.rows - 1) * v.ld + v.cols) * dtype_size(v.type) : 0;
 }
 
-/* Exact for views of one matrix (equal strides, or a single row beside one); otherwise by address range. */
+/* Exact for views of one matrix (one type, equal strides, or a single row beside one); otherwise by address range. */
 static int overlap(view a, view b) {
   if (!a.p || !b.p || !a.rows || !b.rows) return 0;
   uintptr_t pa = (uintptr_t)a.p, pb = (uintptr_t)b.p;
   if (pa >= pb + (uintptr_t)extent(b) || pb >= pa + (uintptr_t)extent(a)) return 0;
+  if (a.type != b.type) return 1;
   if (a.rows == 1 && a.cols <= b.ld) a.ld = b.ld;
   if (b.rows == 1 && b.cols <= a.ld) b.ld = a.ld;
   if (a.ld != b.ld) return 1;
-  int64_t distance = (int64_t)(pa - pb) / (int64_t)sizeof(real);
+  int64_t distance = (int64_t)(pa - pb) / dtype_size(a.type);
   int64_t column = (distance % a.ld + a.ld) % a.ld; /* of a's first element in b's rows */
   return column < b.cols || column + a.cols > a.ld;
 }
@@ -120,16 +158,26 @@ static double elements(view v) {
 
 int op_copy(ctx *c, view dst, view src) {
   check k = begin(c, OP_COPY);
-  operand(&k, "dst", dst);
-  like(&k, "src", src, "dst", dst);
+  operand_of(&k, EITHER, "dst", dst);
+  like_of(&k, EITHER, "src", src, "dst", dst);
+  same_type(&k, "src", src, "dst", dst);
   apart(&k, "dst", dst, "src", src);
   if (!pass(&k, dst.rows, 0)) return k.rc;
   return done(&k, c->ops->copy(c, dst, src));
 }
 
+int op_cast(ctx *c, view dst, view src) {
+  check k = begin(c, OP_CAST);
+  operand_of(&k, EITHER, "dst", dst);
+  like_of(&k, EITHER, "src", src, "dst", dst);
+  apart(&k, "dst", dst, "src", src);
+  if (!pass(&k, dst.rows, 0)) return k.rc;
+  return done(&k, c->ops->cast(c, dst, src));
+}
+
 int op_fill(ctx *c, view dst, double v) {
   check k = begin(c, OP_FILL);
-  operand(&k, "dst", dst);
+  operand_of(&k, EITHER, "dst", dst);
   if (!pass(&k, dst.rows, 0)) return k.rc;
   return done(&k, c->ops->fill(c, dst, v));
 }
@@ -137,10 +185,11 @@ int op_fill(ctx *c, view dst, double v) {
 int op_lincomb(ctx *c, const op_lincomb_args *a) {
   static const char *const names[] = {"x[0]", "x[1]", "x[2]", "x[3]"};
   check k = begin(c, OP_LINCOMB);
-  operand(&k, "y", a->y);
+  operand_of(&k, EITHER, "y", a->y);
   DEMAND(&k, a->n >= 1 && a->n <= 4, E_ARG, "%d terms, must be 1 to 4", a->n);
   for (int i = 0; k.rc == OK && i < a->n; i++) {
-    like(&k, names[i], a->x[i], "y", a->y);
+    like_of(&k, EITHER, names[i], a->x[i], "y", a->y);
+    same_type(&k, names[i], a->x[i], "y", a->y);
     same_or_apart(&k, "y", a->y, names[i], a->x[i]);
   }
   if (!pass(&k, a->y.rows, 2.0 * a->n * elements(a->y))) return k.rc;
@@ -153,13 +202,14 @@ static const char *transposed(int ta, int tb) {
 
 int op_gemm(ctx *c, const op_gemm_args *a) {
   check k = begin(c, OP_GEMM);
-  operand(&k, "a", a->a);
-  operand(&k, "b", a->b);
+  operand_of(&k, EITHER, "a", a->a);
+  operand_of(&k, EITHER, "b", a->b);
+  same_type(&k, "b", a->b, "a", a->a);
   int64_t m = a->ta ? a->a.cols : a->a.rows, inner = a->ta ? a->a.rows : a->a.cols;
   int64_t n = a->tb ? a->b.rows : a->b.cols, inner_b = a->tb ? a->b.cols : a->b.rows;
   DEMAND(&k, inner == inner_b && inner > 0, E_SHAPE, "a " SHAPE " and b " SHAPE " do not fit%s", SHAPE_OF(a->a),
          SHAPE_OF(a->b), transposed(a->ta, a->tb));
-  shaped(&k, "c", a->c, m, n);
+  shaped_of(&k, a->a.type == DT_REAL ? REALS : EITHER, "c", a->c, (shape){m, n});
   shaped_if(&k, "bias", a->bias, 1, n);
   shaped_if(&k, "pre", a->pre, m, n);
   DEMAND(&k, a->act >= ACT_NONE && a->act <= ACT_SILU, E_ARG, "unknown activation %d", (int)a->act);
@@ -232,12 +282,12 @@ int op_ln_mod_bwd(ctx *c, const op_ln_mod_bwd_args *a) {
   affine(&k, a->w, a->b, cols);
   DEMAND(&k, a->w.p || (!a->dw.p && !a->db.p), E_ARG, "dw and db need w and b");
   DEMAND(&k, a->scale.p || !a->dscale.p, E_ARG, "dscale needs scale");
-  shaped_if(&k, "dw", a->dw, 1, cols);
-  shaped_if(&k, "db", a->db, 1, cols);
+  reals_if(&k, "dw", a->dw, 1, cols);
+  reals_if(&k, "db", a->db, 1, cols);
   wide_if(&k, "scale", a->scale, cols);
-  shaped_if(&k, "dscale", a->dscale, a->scale.rows, cols);
-  wide_if(&k, "dshift", a->dshift, cols);
-  if (a->scale.p && a->dshift.p) shaped(&k, "dshift", a->dshift, a->scale.rows, cols);
+  reals_if(&k, "dscale", a->dscale, a->scale.rows, cols);
+  reals_if(&k, "dshift", a->dshift, a->dshift.rows, cols);
+  if (a->scale.p && a->dshift.p) reals(&k, "dshift", a->dshift, a->scale.rows, cols);
   if (a->scale.p || a->dshift.p) mapped(&k, "modulation", a->map, a->x.rows);
   epsilon(&k, a->eps);
   if (k.rc == OK) ln_mod_bwd_apart(&k, a);
@@ -258,8 +308,8 @@ static void rotation(check *k, view x, view cosines, view sines, const int32_t *
   heads(k, "x", x, dim);
   if (!map) return;
   DEMAND(k, dim % 2 == 0, E_SHAPE, "rotation needs an even head dim, not %d", dim);
-  shaped(k, "cos", cosines, cosines.rows, dim / 2);
-  like(k, "sin", sines, "cos", cosines);
+  reals(k, "cos", cosines, cosines.rows, dim / 2);
+  like_of(k, REALS, "sin", sines, "cos", cosines);
   mapped(k, "rotation", map, x.rows);
 }
 
@@ -287,8 +337,8 @@ int op_headnorm_rope_bwd(ctx *c, const op_headnorm_rope_bwd_args *a) {
   like(&k, "dx", a->dx, "x", a->x);
   rotation(&k, a->x, a->cos, a->sin, a->map, a->dim);
   shaped(&k, "w", a->w, 1, a->dim);
-  shaped_if(&k, "dw", a->dw, 1, a->dim);
-  shaped_if(&k, "db", a->db, 1, a->dim);
+  reals_if(&k, "dw", a->dw, 1, a->dim);
+  reals_if(&k, "db", a->db, 1, a->dim);
   epsilon(&k, a->eps);
   same_or_apart(&k, "dx", a->dx, "dy", a->dy);
   apart(&k, "dx", a->dx, "x", a->x);
@@ -354,7 +404,7 @@ int op_attn(ctx *c, const op_attn_args *a) {
   like(&k, "v", a->v, "q", a->q);
   like(&k, "o", a->o, "q", a->q);
   heads(&k, "q", a->q, a->dim);
-  if (k.rc == OK) shaped(&k, "lse", a->lse, a->q.cols / a->dim, a->q.rows);
+  if (k.rc == OK) reals(&k, "lse", a->lse, a->q.cols / a->dim, a->q.rows);
   attn_groups(&k, a->groups, a->n_groups, a->q.rows);
   apart(&k, "o", a->o, "q", a->q);
   apart(&k, "o", a->o, "k", a->k);
@@ -389,8 +439,8 @@ int op_attn_bwd(ctx *c, const op_attn_bwd_args *a) {
   operand(&k, "q", a->q);
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) like(&k, all[i].name, all[i].v, "q", a->q);
   heads(&k, "q", a->q, a->dim);
-  if (k.rc == OK) shaped(&k, "lse", a->lse, a->q.cols / a->dim, a->q.rows);
-  if (k.rc == OK) shaped(&k, "delta", a->delta, a->q.cols / a->dim, a->q.rows);
+  if (k.rc == OK) reals(&k, "lse", a->lse, a->q.cols / a->dim, a->q.rows);
+  if (k.rc == OK) reals(&k, "delta", a->delta, a->q.cols / a->dim, a->q.rows);
   DEMAND(&k, a->kv_from >= 0 && a->kv_from <= a->q.rows, E_SHAPE, "kv_from is %lld of %lld rows",
          (long long)a->kv_from, (long long)a->q.rows);
   attn_groups(&k, a->groups, a->n_groups, a->q.rows);
@@ -459,7 +509,7 @@ int op_gate_add_bwd(ctx *c, const op_gate_add_bwd_args *a) {
   operand(&k, "dx", a->dx);
   like(&k, "dy", a->dy, "dx", a->dx);
   shaped(&k, "gate", a->gate, a->gate.rows, a->dx.cols);
-  shaped_if(&k, "dgate", a->dgate, a->gate.rows, a->gate.cols);
+  reals_if(&k, "dgate", a->dgate, a->gate.rows, a->gate.cols);
   if (a->dgate.p) like(&k, "y", a->y, "dx", a->dx);
   mapped(&k, "gate", a->map, a->dx.rows);
   apart(&k, "dy", a->dy, "dx", a->dx);
@@ -486,7 +536,7 @@ int op_add_rows(ctx *c, const op_add_rows_args *a) {
 int op_add_rows_bwd(ctx *c, const op_add_rows_bwd_args *a) {
   check k = begin(c, OP_ADD_ROWS_BWD);
   operand(&k, "dx", a->dx);
-  shaped(&k, "dtable", a->dtable, a->dtable.rows, a->dx.cols);
+  reals(&k, "dtable", a->dtable, a->dtable.rows, a->dx.cols);
   if (a->map) mapped(&k, "dtable", a->map, a->dx.rows);
   apart(&k, "dtable", a->dtable, "dx", a->dx);
   if (!pass(&k, a->dx.rows, elements(a->dx))) return k.rc;
@@ -526,7 +576,7 @@ int op_act_bwd(ctx *c, const op_act_bwd_args *a) {
 int op_colsum(ctx *c, view dbias, view dy) {
   check k = begin(c, OP_COLSUM);
   operand(&k, "dy", dy);
-  shaped(&k, "dbias", dbias, 1, dy.cols);
+  reals(&k, "dbias", dbias, 1, dy.cols);
   apart(&k, "dbias", dbias, "dy", dy);
   if (!pass(&k, dy.rows, elements(dy))) return k.rc;
   return done(&k, c->ops->colsum(c, dbias, dy));
@@ -545,7 +595,7 @@ static void patches(check *k, const op_patch_args *a) {
          "latents [%d,%d,%d,%d] do not divide into patches of %d frames, %dx%d", a->frames, a->channels, a->height,
          a->width, a->pt, a->p, a->p);
   int64_t grid = (int64_t)(a->frames / a->pt) * (a->height / a->p) * (a->width / a->p);
-  operand(k, "latents", latents_view(a));
+  operand_of(k, REALS, "latents", latents_view(a));
   shaped(k, "rows", a->rows, grid, (int64_t)a->channels * a->pt * a->p * a->p);
   apart(k, "rows", a->rows, "latents", latents_view(a));
 }
@@ -566,9 +616,10 @@ int op_unpatch(ctx *c, const op_patch_args *a) {
 
 int op_mse(ctx *c, const op_mse_args *a) {
   check k = begin(c, OP_MSE);
-  operand(&k, "pred", a->pred);
-  like(&k, "target", a->target, "pred", a->pred);
-  shaped_if(&k, "dpred", a->dpred, a->pred.rows, a->pred.cols);
+  operand_of(&k, EITHER, "pred", a->pred);
+  like_of(&k, EITHER, "target", a->target, "pred", a->pred);
+  if (a->dpred.p) shaped_of(&k, EITHER, "dpred", a->dpred, (shape){a->pred.rows, a->pred.cols});
+  if (a->dpred.p) same_type(&k, "dpred", a->dpred, "pred", a->pred);
   DEMAND(&k, a->loss, E_ARG, "loss is NULL");
   apart(&k, "dpred", a->dpred, "pred", a->pred);
   apart(&k, "dpred", a->dpred, "target", a->target);
@@ -603,6 +654,11 @@ int op_adamw(ctx *c, const op_adamw_args *a) {
   return done(&k, c->ops->adamw(c, a));
 }
 
+/* Not every backend does what only the text encoder and the VAE need. */
+static void supported(check *k, int there) {
+  DEMAND(k, there, E_UNSUPPORTED, "backend %s has no such operation", k->c->ops->name);
+}
+
 /* Rows of a clip; 0 after a refusal. */
 static int64_t clip_rows(check *k, int frames, int height, int width) {
   DEMAND(k, frames >= 1 && height >= 1 && width >= 1 && frames <= 1 << 20 && height <= 1 << 20 && width <= 1 << 20,
@@ -612,6 +668,7 @@ static int64_t clip_rows(check *k, int frames, int height, int width) {
 
 int op_conv3d(ctx *c, const op_conv3d_args *a) {
   check k = begin(c, OP_CONV3D);
+  supported(&k, c->ops->conv3d != NULL);
   DEMAND(&k, a->kt == 1 || a->kt == 3, E_ARG, "%d frames a kernel, must be 1 or 3", a->kt);
   DEMAND(&k, a->stride == 1 || a->stride == 2, E_ARG, "stride %d, must be 1 or 2", a->stride);
   DEMAND(&k, a->stride == 1 || (a->height >= 2 && a->width >= 2), E_SHAPE, "%dx%d is too small for stride 2",
@@ -637,6 +694,7 @@ int op_conv3d(ctx *c, const op_conv3d_args *a) {
 
 int op_group_norm(ctx *c, const op_group_norm_args *a) {
   check k = begin(c, OP_GROUP_NORM);
+  supported(&k, c->ops->group_norm != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -661,6 +719,7 @@ int op_group_norm(ctx *c, const op_group_norm_args *a) {
 
 int op_resample(ctx *c, const op_resample_args *a) {
   check k = begin(c, OP_RESAMPLE);
+  supported(&k, c->ops->resample != NULL);
   DEMAND(&k, a->kind >= RESAMPLE_UP && a->kind <= RESAMPLE_POOL_TIME, E_ARG, "unknown resampling %d", (int)a->kind);
   int64_t rows = clip_rows(&k, a->frames, a->height, a->width);
   if (k.rc != OK) return k.rc;
@@ -675,6 +734,7 @@ int op_resample(ctx *c, const op_resample_args *a) {
 
 int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
   check k = begin(c, OP_RMSNORM);
+  supported(&k, c->ops->rmsnorm != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   shaped(&k, "w", a->w, 1, a->x.cols);
@@ -687,6 +747,7 @@ int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
 
 int op_act_mul(ctx *c, const op_act_mul_args *a) {
   check k = begin(c, OP_ACT_MUL);
+  supported(&k, c->ops->act_mul != NULL);
   operand(&k, "x", a->x);
   like(&k, "g", a->g, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
@@ -699,6 +760,7 @@ int op_act_mul(ctx *c, const op_act_mul_args *a) {
 
 int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
   check k = begin(c, OP_SOFTMAX_REL);
+  supported(&k, c->ops->softmax_rel != NULL);
   operand(&k, "x", a->x);
   like(&k, "y", a->y, "x", a->x);
   operand(&k, "table", a->table);

@@ -1,5 +1,5 @@
 /* The one table of operations. Model code is written once over the op_* functions below; the backends `cpu`, `null`
- * (and later `cuda`) fill the table behind them. Each operation is about as coarse as one good GPU kernel.
+ * and `cuda` fill the table behind them. Each operation is about as coarse as one good GPU kernel.
  *
  * Contracts that hold for every operation
  *   - Gradients: parameter gradients are added to (+=), activation gradients are assigned (=); where an activation
@@ -13,7 +13,17 @@
  *     calls the table.
  *
  * A row map is an array of int32 with one entry a row, in backend memory: which row of a small table (modulation,
- * positions) belongs to this row. A negative entry means "none". */
+ * positions) belongs to this row. A negative entry means "none".
+ *
+ * Types. A context has one storage type S: DT_REAL or, in the float build, DT_BF16 (ctx_options.storage). Arithmetic
+ * and accumulation are the same for both; a result of type S is rounded once, when it is stored, to nearest even.
+ *   - S: activations and their gradients, weights, and row tables made from them (modulation, gates, positions).
+ *   - DT_REAL always: parameter gradients (whatever is added to with +=: dw, db, dgate, dshift, dscale, dtable,
+ * dbias), lse, delta, cos, sin, latents of patch and unpatch, sumsq, adamw.
+ *   - Any of the two: fill; copy and lincomb (one type for all operands); cast; mse, by operand (dpred as pred);
+ * gemm's a and b (one type for both) and its c (S or DT_REAL when a and b are S, else DT_REAL). gemm's bias and pre
+ * are S. The cpu backend computes in reals: with S = DT_BF16 its entries widen their operands to memory of the
+ * backend, which grows to the largest call, and round the results. Slow, and meant as the reference of that mode. */
 #ifndef TD_OPS_OPS_H
 #define TD_OPS_OPS_H
 
@@ -33,6 +43,7 @@ typedef struct view {
 
 typedef enum op_id {
   OP_COPY,
+  OP_CAST,
   OP_FILL,
   OP_LINCOMB,
   OP_GEMM,
@@ -320,7 +331,8 @@ typedef struct ops {
   int (*upload)(ctx *, void *dst, const void *host, size_t bytes);
   int (*download)(ctx *, void *host, const void *src, size_t bytes);
   int (*sync)(ctx *);
-  int (*copy)(ctx *, view dst, view src); /* same shape; DT_REAL both */
+  int (*copy)(ctx *, view dst, view src); /* same shape and type */
+  int (*cast)(ctx *, view dst, view src); /* same shape; dst is src rounded to, or widened to, its type */
   int (*fill)(ctx *, view dst, double v);
   int (*lincomb)(ctx *, const op_lincomb_args *);
   int (*gemm)(ctx *, const op_gemm_args *);
@@ -359,18 +371,24 @@ typedef struct op_count {
 } op_count;
 
 typedef struct ctx_options {
-  const char *backend; /* "cpu", "null" */
+  const char *backend; /* "cpu", "null", "cuda"; "auto": cuda where that is possible, else cpu */
   int threads;         /* 0 or less: OpenMP's default; ctx.threads then holds what that was */
   const char *isa;     /* NULL: the best this CPU has; "v2", "v3", "v4", "generic" */
+  dtype storage;       /* DT_BF16, else DT_REAL */
+  int device;          /* cuda: its number, from 0 */
 } ctx_options;
 
 struct ctx {
   const ops *ops;
   err err;
   int threads;
-  const char *isa; /* level in use, for the record */
-  arena mem;       /* activations; opened by ctx_arena */
-  void *mem_block; /* what the arena stands on */
+  const char *isa; /* level in use, for the record: v3, sm_90 */
+  int device;
+  char library[32]; /* of the backend, and its version, for the record; "" where it has none */
+  char note[256];   /* "auto": why it is not cuda; else "" */
+  dtype storage;    /* S: DT_REAL or DT_BF16 */
+  arena mem;        /* activations; opened by ctx_arena */
+  void *mem_block;  /* what the arena stands on */
   op_count count[OP_COUNT];
   void *state; /* backend's own */
 };
@@ -385,12 +403,19 @@ void ctx_close(ctx *c);
 /* Gives the context an arena of `bytes` (replacing any earlier one); 0 takes the arena away. On the null backend the
  * arena measures: 0 means no limit, anything else is a budget that ctx_view keeps to. */
 int ctx_arena(ctx *c, size_t bytes) TD_MUST_CHECK;
-/* [rows, cols] of DT_REAL from the arena. */
+/* [rows, cols] from the arena: of the context's storage type, and of DT_REAL. */
 int ctx_view(ctx *c, int64_t rows, int64_t cols, const char *what, view *out) TD_MUST_CHECK;
+int ctx_reals(ctx *c, int64_t rows, int64_t cols, const char *what, view *out) TD_MUST_CHECK;
+/* A contiguous matrix from and to host reals, converted on the host to and from the view's type. Synchronous. */
+int ctx_put(ctx *c, view dst, const real *host) TD_MUST_CHECK;
+int ctx_get(ctx *c, real *host, view src) TD_MUST_CHECK;
 
 /* Views */
 static inline view view_of(void *p, int64_t rows, int64_t cols) {
   return (view){.p = p, .rows = rows, .cols = cols, .ld = cols, .type = DT_REAL};
+}
+static inline view view_typed(dtype type, void *p, int64_t rows, int64_t cols) {
+  return (view){.p = p, .rows = rows, .cols = cols, .ld = cols, .type = type};
 }
 static inline view view_rows(view v, int64_t r0, int64_t n) {
   v.p = v.p ? (char *)v.p + r0 * v.ld * dtype_size(v.type) : NULL;
@@ -405,6 +430,7 @@ static inline view view_cols(view v, int64_t c0, int64_t n) {
 
 /* Fronts: check, count, call. */
 int op_copy(ctx *c, view dst, view src) TD_MUST_CHECK;
+int op_cast(ctx *c, view dst, view src) TD_MUST_CHECK;
 int op_fill(ctx *c, view dst, double v) TD_MUST_CHECK;
 int op_lincomb(ctx *c, const op_lincomb_args *a) TD_MUST_CHECK;
 int op_gemm(ctx *c, const op_gemm_args *a) TD_MUST_CHECK;

@@ -64,6 +64,11 @@ static int cpu_open(ctx *c) {
   if (posix_memalign(&p, 4096, (size_t)cpu_scratch_reals(s->threads) * sizeof(real)))
     FAIL(&c->err, E_NOMEM, "cpu backend: no memory for the scratch of %d threads", s->threads);
   s->scratch = p;
+  if (c->storage == DT_BF16) {
+    s->narrow = *c->ops;
+    cpu_narrow(&s->narrow);
+    c->ops = &s->narrow;
+  }
   c->threads = s->threads;
   c->isa = s->isa;
 out:
@@ -73,6 +78,7 @@ out:
 static void cpu_close(ctx *c) {
   cpu_state *s = c->state;
   if (s) free(s->scratch);
+  if (s) free(s->wide);
   free(s);
 }
 
@@ -121,6 +127,7 @@ const ops ops_cpu = {
     .download = cpu_download,
     .sync = cpu_sync,
     .copy = cpu_copy,
+    .cast = cpu_copy, /* with reals only there is nothing to convert */
     .fill = cpu_fill,
     .lincomb = cpu_lincomb,
     .gemm = cpu_gemm,

@@ -77,6 +77,9 @@ typedef struct cpu_state {
   const attn_kernels *attn;
   const row_kernels *row;
   real *scratch; /* cpu_scratch_reals(threads) */
+  real *wide;    /* [n_wide], for bfloat16 storage; grows to what the largest call widens */
+  int64_t n_wide;
+  ops narrow; /* the table of a context with bfloat16 storage */
 } cpu_state;
 
 static inline int64_t cpu_scratch_reals(int threads) {
@@ -126,5 +129,8 @@ int cpu_resample(ctx *c, const op_resample_args *a);
 int cpu_rmsnorm(ctx *c, const op_rmsnorm_args *a);
 int cpu_act_mul(ctx *c, const op_act_mul_args *a);
 int cpu_softmax_rel(ctx *c, const op_softmax_rel_args *a);
+
+/* Puts the entries that take bfloat16 operands in place of those for reals (narrow.c). */
+void cpu_narrow(ops *t);
 
 #endif

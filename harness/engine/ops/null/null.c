@@ -61,6 +61,10 @@ static int null_copy(ctx *c, view dst, view src) {
   (void)c, (void)dst, (void)src;
   return OK;
 }
+static int null_cast(ctx *c, view dst, view src) {
+  (void)c, (void)dst, (void)src;
+  return OK;
+}
 static int null_fill(ctx *c, view dst, double v) {
   (void)c, (void)dst, (void)v;
   return OK;
@@ -117,6 +121,7 @@ const ops ops_null = {
     .download = null_download,
     .sync = null_sync,
     .copy = null_copy,
+    .cast = null_cast,
     .fill = null_fill,
     .lincomb = null_lincomb,
     .gemm = null_gemm,
