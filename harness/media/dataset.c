@@ -218,12 +218,17 @@ static const json *caption_of(const json *captions, char *name) {
   return found;
 }
 
-static int add_pair(err *e, const char *folder, const json *captions, char *name, dataset *d) {
+/* Where a layout of pairs has its colours and its captions. */
+typedef struct pair_layout {
+  const char *fgr, *captions;
+} pair_layout;
+
+static int add_pair(err *e, const place *in, const pair_layout *l, const json *captions, char *name, dataset *d) {
   int rc = OK;
   text fgr = {0}, pha = {0};
   const json *caption = caption_of(captions, name);
-  place at = {folder, "captions.json", caption ? caption->line : 1};
-  text_addf(&fgr, "fgr/%s", name);
+  place at = {in->folder, l->captions, caption ? caption->line : 1};
+  text_addf(&fgr, "%s/%s", l->fgr, name);
   text_addf(&pha, "pha/%s", name);
   TRY(text_ok(&fgr, e));
   TRY(text_ok(&pha, e));
@@ -235,15 +240,16 @@ out:
   return rc;
 }
 
-static int read_pairs(err *e, const char *folder, const char *fgr, dataset *d) {
+static int read_layout(err *e, const char *folder, const char *fgr, const pair_layout *l, dataset *d) {
   int rc = OK;
+  place at = {folder, l->captions, 1};
   char *path = NULL;
   json *captions = NULL;
   names list = {0};
-  TRY(join(e, folder, "captions.json", &path));
+  TRY(join(e, folder, l->captions, &path));
   TRY(json_read(e, path, &captions));
   TRY(list_folder(e, fgr, &list));
-  for (int64_t i = 0; i < list.n; i++) TRY(add_pair(e, folder, captions, list.v[i], d));
+  for (int64_t i = 0; i < list.n; i++) TRY(add_pair(e, &at, l, captions, list.v[i], d));
 out:
   for (int64_t i = 0; i < list.n; i++) free(list.v[i]);
   free(list.v);
@@ -252,12 +258,23 @@ out:
   return rc;
 }
 
+static int read_pairs(err *e, const char *folder, const char *fgr, dataset *d) {
+  return read_layout(e, folder, fgr, &(pair_layout){"fgr", "captions.json"}, d);
+}
+
+static int read_released(err *e, const char *folder, const char *fgr, dataset *d) {
+  return read_layout(e, folder, fgr, &(pair_layout){"fgr_color_decon_blur", "video_captions.json"}, d);
+}
+
 int dataset_open(err *e, const char *folder, dataset *out) {
   int rc = OK, i = 0;
   static const struct {
     const char *name;
     int (*read)(err *e, const char *folder, const char *path, dataset *d);
-  } kinds[] = {{"manifest.json", read_manifest}, {"manifest.jsonl", read_lines}, {"fgr", read_pairs}};
+  } kinds[] = {{"manifest.json", read_manifest},
+               {"manifest.jsonl", read_lines},
+               {"fgr", read_pairs},
+               {"fgr_color_decon_blur", read_released}};
   const int n = (int)(sizeof kinds / sizeof *kinds);
   char *path = NULL;
   *out = (dataset){0};
@@ -267,7 +284,8 @@ int dataset_open(err *e, const char *folder, dataset *out) {
     TRY(join(e, folder, kinds[i].name, &path));
     if (file_exists(path)) break;
   }
-  if (i == n) FAIL(e, E_CONFIG, "%s: there is no manifest.json, manifest.jsonl or fgr/ in it", folder);
+  if (i == n)
+    FAIL(e, E_CONFIG, "%s: there is no manifest.json, manifest.jsonl, fgr/ or fgr_color_decon_blur/ in it", folder);
   TRY(kinds[i].read(e, folder, path, out));
   if (out->n == 0) FAIL(e, E_CONFIG, "%s: no clips are listed", path);
 out:

@@ -5,6 +5,7 @@
  *   manifest.jsonl  one {"file", "caption", "matte"?, "fps"?, "alpha"?} a line; "alpha" may be left out with "matte"
  *   fgr/ pha/       VideoMatte240K's layout: colour and matte under the same file name, straight, and captions.json
  *                   {"file name with or without its ending": "caption"}
+ *   fgr_color_decon_blur/ pha/   the layout the TransPixeler authors released: the same with video_captions.json
  * Other members are ignored. With "matte" the alpha is that file's luma, else it must be in the file itself. */
 #ifndef TD_MEDIA_DATASET_H
 #define TD_MEDIA_DATASET_H

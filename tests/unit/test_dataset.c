@@ -290,6 +290,12 @@ static void resampling(void **state) {
   }
 }
 
+static void move(const char *from, const char *to) {
+  char old[512];
+  snprintf(old, sizeof old, "%s", in_folder(from));
+  assert_int_equal(rename(old, in_folder(to)), 0);
+}
+
 static void pairs(void **state) {
   (void)state;
   err e = {0};
@@ -317,6 +323,14 @@ static void pairs(void **state) {
   assert_non_null(strstr(e.text, "pha/0002.mkv has 2 frames"));
   err_clear(&e);
   dataset_close(&d);
+  move("fgr", "fgr_color_decon_blur"); /* as the authors released it */
+  put("video_captions.json", "{\"0001.mkv\": \"somebody\", \"0002\": \"two\"}");
+  need(dataset_open(&e, folder, &d), &e);
+  assert_int_equal(d.n, 2);
+  assert_string_equal(d.items[0].caption, "somebody");
+  assert_non_null(strstr(d.items[1].file, "fgr_color_decon_blur/0002.mkv"));
+  dataset_close(&d);
+  move("fgr_color_decon_blur", "fgr");
   put("captions.json", "{\"0001\": \"a person\"}");
   assert_int_equal(dataset_open(&e, folder, &d), E_CONFIG);
   assert_non_null(strstr(e.text, "no caption for: fgr/0002.mkv"));
