@@ -151,8 +151,10 @@ static void plain_unfused(const scene *s, plain *p) {
     for (int64_t i = 0; i < nq * s->heads; i++) {
       int64_t q = p->query[i / s->heads], col = i % s->heads * s->dim;
       plain_row(s, p, q, nk, col);
+      double top = 0;
+      for (int64_t j = 0; j < nk; j++) top = fmax(top, p->p[j]);
       for (int64_t j = 0; j < nk; j++) {
-        double prob = round_to(DT_BF16, p->p[j]);
+        double prob = round_to(DT_BF16, p->p[j] / top) * top;
         for (int64_t c = col; c < col + s->dim; c++) p->o[q * w + c] += prob * (double)mat_at(&s->v, p->key[j], c);
       }
     }

@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
+
+#include "../emu/emu.h"
 #include "attn_device.h"
 #include "tiny_model.h"
 
@@ -88,17 +91,44 @@ static void test_parts(void **state) {
   }
 }
 
-/* Logits far apart, and beyond what exp can hold. */
+/* Logits far apart; in bf16 also beyond what exp can hold, where fp32 is no longer good for 1e-5. */
 static void test_extreme(void **state) {
   (void)state;
-  attn_group g = {.nq = 1, .nk = 2, .q = {SPAN(0, 70, 0)}, .k = {SPAN(0, 35, 200), SPAN(35, 70, 120)}};
+  static const struct {
+    dtype storage;
+    float bias[2];
+  } want[] = {{DT_REAL, {50, -50}}, {DT_BF16, {50, -50}}, {DT_BF16, {200, 120}}, {DT_BF16, {-300, -290}}};
+  for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+    attn_group g = {.nq = 1, .nk = 2, .q = {SPAN(0, 70, 0)}, .k = {SPAN(0, 35, 0), SPAN(35, 70, 0)}};
+    ctx c;
+    g.k[0].bias = want[i].bias[0], g.k[1].bias = want[i].bias[1];
+    open_cuda(&c, want[i].storage);
+    judge_new(&c, scene_padded(70, 1, 64, &g, 1, even_pads), want[i].storage);
+    ctx_close(&c);
+  }
+}
+
+/* Every key far from every query: a row of zeros, which is what lies behind the last key or query, would be near. */
+static void test_opposed(void **state) {
+  (void)state;
+  attn_group g = sized(70);
   for (int k = 0; k < 2; k++) {
     ctx c;
     open_cuda(&c, both[k]);
-    for (int turn = 0; turn < 2; turn++) {
-      judge_new(&c, scene_padded(70, 1, 64, &g, 1, even_pads), both[k]);
-      g.k[0].bias = -300, g.k[1].bias = -290;
+    scene s = scene_padded(73, 1, 64, &g, 1, even_pads);
+    for (int64_t i = 0; i < 73 * 64; i++) {
+      mat_set(&s.q, i / 64, i % 64, 4 + (i % 5 == 0 ? 0.25 : 0));
+      mat_set(&s.k, i / 64, i % 64, -4 - (i % 7 == 0 ? 0.125 : 0));
     }
+    scene_device(&c, &s, both[k]);
+    marks m = marks_new(&s);
+    const mat *out[] = {&s.o, &s.dq, &s.dk, &s.dv};
+    for (int i = 0; i < 4; i++)
+      for (int64_t e = 0; e < 73 * 64; e++)
+        if ((i < 2 ? m.query : m.key)[e / 64] && !(fabs((double)mat_at(out[i], e / 64, e % 64)) < 100))
+          fail_msg("output %d, row %d: %g", i, (int)(e / 64), (double)mat_at(out[i], e / 64, e % 64));
+    free(m.query);
+    scene_free(&s);
     ctx_close(&c);
   }
 }
@@ -140,25 +170,35 @@ static void scene_same(const char *what, const scene *a, const scene *b) {
   for (int i = 0; i < 5; i++) same_bits(what, x[i], y[i]);
 }
 
-/* Again, and with blocks and warps in other orders (EMU_SEED is read when a device is opened): the same bits. */
+/* A function of the emulated libcuda (fake.h), which is open already; NULL on a real device. */
+static void *emulator(const char *name) {
+  void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  void *f = lib ? dlsym(lib, name) : NULL;
+  if (lib) dlclose(lib);
+  return f;
+}
+
+/* Again, and with blocks and warps in other orders: the same bits. */
 static void test_orders(void **state) {
   (void)state;
-  static const char *const seeds[] = {"0", "0", "11", "12"};
+  static const uint64_t seeds[] = {0, 0, 11, 12};
   for (int k = 0; k < 2; k++) {
     scene first = {0};
     for (int i = 0; i < 4; i++) {
       ctx c;
-      setenv("EMU_SEED", seeds[i], 1);
+      void (*seed)(uint64_t) = NULL;
       open_cuda(&c, both[k]);
+      *(void **)&seed = emulator("emuSeed");
+      if (seed) seed(seeds[i]);
       scene s = scene_padded(97, 2, 64, mixed, 2, even_pads);
       scene_device(&c, &s, both[k]);
-      if (i) scene_same(seeds[i], &first, &s);
+      if (i) scene_same("another order", &first, &s);
       if (i) scene_free(&s);
       if (!i) first = s;
+      if (seed) seed(0);
       ctx_close(&c);
     }
     scene_free(&first);
-    unsetenv("EMU_SEED");
   }
 }
 
@@ -266,6 +306,67 @@ static void test_tables(void **state) {
   ctx_close(&c);
 }
 
+typedef int read_counters(const char *kernel, emu_counters *out);
+
+/* What one more launch of a kernel added to its counters. */
+static emu_counters since(read_counters *read, const char *kernel, const emu_counters *before) {
+  emu_counters n = {0};
+  if (read(kernel, &n) != 0) fail_msg("%s: no counters", kernel);
+  n.mma -= before->mma, n.local_accesses -= before->local_accesses, n.launches -= before->launches;
+  n.shared_phases -= before->shared_phases, n.shared_waves -= before->shared_waves;
+  n.global_requests -= before->global_requests, n.global_sectors -= before->global_sectors;
+  n.global_ideal -= before->global_ideal;
+  if (n.launches != 1) fail_msg("%s: %d launches", kernel, (int)n.launches);
+  if (!n.shared_phases || !n.global_requests) fail_msg("%s: nothing was counted", kernel);
+  return n;
+}
+
+/* No bank conflicts, no more sectors than the bytes fill, nothing in local memory; the tensor cores do exactly the
+ * products of the tiles: 512 instructions for 128 queries, 64 keys and two products, 128 for each of a backward tile.
+ */
+static void test_counters(void **state) {
+  (void)state;
+  static const struct {
+    const char *kernel;
+    dtype storage;
+    uint64_t mma; /* 2 heads, 150 queries in tiles of 128 or 64, keys of 100 + 50 + 2 in chunks or tiles of 64 */
+  } want[] = {{"attn_fwd_mma", DT_BF16, 2 * 2 * 4 * 512},
+              {"attn_keys_mma", DT_BF16, 2 * 4 * 3 * 4 * 128},
+              {"attn_queries_mma", DT_BF16, 2 * 3 * 4 * 3 * 128},
+              {"attn_fwd_f32_64", DT_REAL, 0},
+              {"attn_keys_f32_64", DT_REAL, 0},
+              {"attn_queries_f32_64", DT_REAL, 0}};
+  attn_group g = sized(150);
+  for (int k = 0; k < 2; k++) {
+    ctx c;
+    read_counters *read = NULL;
+    void (*count)(int) = NULL;
+    open_cuda(&c, both[k]);
+    *(void **)&read = emulator("emuCounters");
+    *(void **)&count = emulator("emuCount");
+    if (!read || !count) {
+      ctx_close(&c);
+      skip();
+    }
+    count(1);
+    scene s = scene_padded(153, 2, 64, &g, 1, even_pads);
+    emu_counters before[sizeof want / sizeof want[0]] = {{0}};
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) (void)read(want[i].kernel, &before[i]);
+    scene_device(&c, &s, both[k]);
+    for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+      if (want[i].storage != both[k]) continue;
+      emu_counters n = since(read, want[i].kernel, &before[i]);
+      if (n.mma != want[i].mma) fail_msg("%s: %d mma", want[i].kernel, (int)n.mma);
+      if (n.shared_waves != n.shared_phases) fail_msg("%s: bank conflicts", want[i].kernel);
+      if (n.global_sectors > n.global_ideal) fail_msg("%s: wasted sectors", want[i].kernel);
+      if (n.local_accesses) fail_msg("%s: local memory", want[i].kernel);
+    }
+    count(0);
+    scene_free(&s);
+    ctx_close(&c);
+  }
+}
+
 static void test_refusals(void **state) {
   (void)state;
   attn_group g = {.nq = 1, .nk = 1, .q = {SPAN(0, 4, 0)}, .k = {SPAN(0, 4, 0)}};
@@ -280,11 +381,11 @@ static void test_refusals(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes),   cmocka_unit_test(test_dims),
-                                     cmocka_unit_test(test_parts),   cmocka_unit_test(test_extreme),
-                                     cmocka_unit_test(test_single),  cmocka_unit_test(test_orders),
-                                     cmocka_unit_test(test_batch),   cmocka_unit_test(test_tables),
-                                     cmocka_unit_test(test_designs), cmocka_unit_test(test_refusals)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_sizes),   cmocka_unit_test(test_dims),     cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_extreme), cmocka_unit_test(test_opposed),  cmocka_unit_test(test_single),
+      cmocka_unit_test(test_orders),  cmocka_unit_test(test_batch),    cmocka_unit_test(test_tables),
+      cmocka_unit_test(test_designs), cmocka_unit_test(test_refusals), cmocka_unit_test(test_counters)};
   ctx c = {0};
   int rc = ctx_open(&c, &(ctx_options){.backend = "cuda"});
   if (rc != OK) printf("skipped: %s\n", c.err.text);

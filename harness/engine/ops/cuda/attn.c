@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ops/cuda/attn_args.h"
 #include "ops/cuda/attn_table.h"
 #include "ops/cuda/cuda.h"
 #include "ops/cuda/shape.h"

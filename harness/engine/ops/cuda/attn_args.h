@@ -1,16 +1,11 @@
-/* What the host tells the attention kernels; read by C and by CUDA.
- *
- * A block works on one tile of one head: rows that lie together, see the same list of runs and are written by no
- * other block. A run is a stretch of rows of the other side with one bias. Blocks take their list's runs in order,
- * each in chunks counted from its first row, so sums have one order. forward, dq   tile: queries of one span; runs:
- * the key spans of its group dk, dv        tile: keys that the same groups see; runs: those groups' query spans grid
- * = (tiles, heads). */
+/* What the host tells the attention kernels; read by C and by CUDA. grid = (tiles, heads). */
 #ifndef TD_OPS_CUDA_ATTN_ARGS_H
 #define TD_OPS_CUDA_ATTN_ARGS_H
 
 #include <stdint.h>
 
 #include "ops/cuda/args.h"
+#include "ops/cuda/attn_tile.h"
 
 enum {
   ATTN_MMA_DIM = 64,      /* head size of the tensor core kernels */
@@ -24,16 +19,6 @@ enum {
   ATTN_DELTA_THREADS = 128,
   ATTN_MAX_DIM = 128,
 };
-
-/* 16 bytes each: one load. */
-typedef struct attn_tile {
-  int32_t row, rows, from, to; /* its runs are from .. to-1 */
-} attn_tile;
-typedef struct attn_run {
-  int32_t row, rows;
-  float bias; /* natural units */
-  int32_t unused;
-} attn_run;
 
 typedef struct attn_fwd_args {
   mat q, k, v, o;

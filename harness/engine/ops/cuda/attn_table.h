@@ -1,9 +1,9 @@
-/* From lists of spans to the tiles and runs of attn_args.h; plain host work. */
+/* From lists of spans to tiles and runs; plain host work. */
 #ifndef TD_OPS_CUDA_ATTN_TABLE_H
 #define TD_OPS_CUDA_ATTN_TABLE_H
 
 #include "base/err.h"
-#include "ops/cuda/attn_args.h"
+#include "ops/cuda/attn_tile.h"
 #include "ops/ops.h"
 
 /* Filled anew for every call; its memory stays. Zero it first, attn_table_free last. */
