@@ -12,13 +12,15 @@
 
 #include "base/build.h"
 #include "cli/costs.h"
+#include "cli/doctor_gpu.h"
 #include "cli/verbs.h"
 #include "media/video.h"
 #include "run/host.h"
 #include "store/store.h"
 
 typedef struct doctor_args {
-  int plan;
+  int plan, gpu;
+  int64_t gpu_rows, device;
 } doctor_args;
 
 static const cli_option options[] = {
@@ -26,6 +28,25 @@ static const cli_option options[] = {
      .kind = CLI_FLAG,
      .offset = offsetof(doctor_args, plan),
      .help = "also print memory and work of CogVideoX 2B and 5B training steps and forward passes, every design"},
+    {.name = "gpu",
+     .kind = CLI_FLAG,
+     .offset = offsetof(doctor_args, gpu),
+     .help = "only the CUDA device: operations against the CPU, twice the same bits, speed, training, memory"},
+    {.name = "gpu-rows",
+     .kind = CLI_INT,
+     .offset = offsetof(doctor_args, gpu_rows),
+     .value = "N",
+     .initial = "4096",
+     .lo = 8,
+     .hi = 1 << 20,
+     .help = "with --gpu: rows of the matrices; below 256 they have 128 columns instead of 1024"},
+    {.name = "device",
+     .kind = CLI_INT,
+     .offset = offsetof(doctor_args, device),
+     .value = "N",
+     .initial = "0",
+     .hi = 255,
+     .help = "with --gpu: number of the CUDA device, from 0"},
     {.name = NULL},
 };
 
@@ -370,6 +391,7 @@ static int run(cli *c, const void *args) {
   const doctor_args *a = args;
   doctor d = {.c = c};
   cost_table costs = {0};
+  if (a->gpu) return doctor_gpu(c, a->gpu_rows, (int)a->device);
   examine(&d);
   if (a->plan) {
     TRY(cost_of_model(c, "cogvideox-2b.json", "2B", &costs));
@@ -392,7 +414,8 @@ const cli_verb verb_doctor = {
         "Looks at the CPU, memory, disk, SQLite on the results folder, FFmpeg's alpha, locale and backends; each "
         "line\n"
         "that is not OK says what to do. Exit 1 when a line is FAIL. --plan adds what training and sampling the\n"
-        "released CogVideoX models would need for every registered design.",
+        "released CogVideoX models would need for every registered design. --gpu is the report of a CUDA device\n"
+        "(--device N): exit 1 when there is none, or an operation is wrong.",
     .examples = "tandem doctor\ntandem doctor --results /scratch/tandem\ntandem doctor --plan --json",
     .shared = CLI_JSON | CLI_RESULTS | CLI_CONFIGS | CLI_THREADS,
     .options = options,

@@ -113,6 +113,12 @@ void ctx_close(ctx *c) {
   c->state = NULL;
 }
 
+int ctx_device(ctx *c, device_facts *out) {
+  *out = (device_facts){0};
+  if (c->ops->facts) return c->ops->facts(c, out);
+  return err_set(&c->err, E_UNSUPPORTED, "backend %s has no device of its own", c->ops->name);
+}
+
 int ctx_arena(ctx *c, size_t bytes) {
   arena_drop(c);
   if (c->ops->is_null) {

@@ -317,6 +317,12 @@ typedef struct op_softmax_rel_args {
   const int32_t *bucket;
 } op_softmax_rel_args;
 
+/* What a backend computes on. Bytes are those of the device's memory. */
+typedef struct device_facts {
+  char name[96], driver[32];
+  size_t free, total;
+} device_facts;
+
 typedef struct ctx ctx;
 
 typedef struct ops {
@@ -331,6 +337,7 @@ typedef struct ops {
   int (*upload)(ctx *, void *dst, const void *host, size_t bytes);
   int (*download)(ctx *, void *host, const void *src, size_t bytes);
   int (*sync)(ctx *);
+  int (*facts)(ctx *, device_facts *);    /* NULL: the backend has no device of its own */
   int (*copy)(ctx *, view dst, view src); /* same shape and type */
   int (*cast)(ctx *, view dst, view src); /* same shape; dst is src rounded to, or widened to, its type */
   int (*fill)(ctx *, view dst, double v);
@@ -400,6 +407,8 @@ const char *op_name(op_id id);
 
 int ctx_open(ctx *c, const ctx_options *o) TD_MUST_CHECK; /* on failure the text is in c->err; close is still legal */
 void ctx_close(ctx *c);
+/* E_UNSUPPORTED for a backend without a device of its own. */
+int ctx_device(ctx *c, device_facts *out) TD_MUST_CHECK;
 /* Gives the context an arena of `bytes` (replacing any earlier one); 0 takes the arena away. On the null backend the
  * arena measures: 0 means no limit, anything else is a budget that ctx_view keeps to. */
 int ctx_arena(ctx *c, size_t bytes) TD_MUST_CHECK;

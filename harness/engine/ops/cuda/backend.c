@@ -184,6 +184,17 @@ out:
   return rc;
 }
 
+static int cuda_facts(ctx *c, device_facts *out) {
+  cuda_state *s = cuda_of(c);
+  int rc = OK, version = 0;
+  CHECK(s->d.cuDeviceGetName_(out->name, (int)sizeof out->name, s->device), "asking its name");
+  CHECK(s->d.cuDriverGetVersion_(&version), "asking the driver's version");
+  snprintf(out->driver, sizeof out->driver, "%d.%d", version / 1000, version % 1000 / 10);
+  CHECK(s->d.cuMemGetInfo_(&out->free, &out->total), "asking for free memory");
+out:
+  return rc;
+}
+
 /* --- launching --- */
 
 static uint64_t hash_name(const char *name) {
@@ -258,6 +269,7 @@ const ops ops_cuda = {
     .upload = cuda_upload,
     .download = cuda_download,
     .sync = cuda_sync,
+    .facts = cuda_facts,
     .copy = cuda_copy,
     .cast = cuda_cast,
     .fill = cuda_fill,
