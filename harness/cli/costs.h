@@ -14,6 +14,8 @@ typedef struct cost_line {
   char design[DESIGN_TEXT]; /* or the variant of a study */
   const char *pass;         /* "train", "sample" */
   int recompute, batch;
+  int at_level[3]; /* blocks of a training step at each level; all 0 for a forward pass */
+  int misfit;      /* it does not fit the budget that was asked for */
   plan_cost cost;
 } cost_line;
 
@@ -26,6 +28,9 @@ typedef struct cost_table {
  * training step. r->train, r->level and r->pieces are ignored; batches of training and of sampling may differ. */
 int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
                   cost_table *to) TD_MUST_CHECK;
+/* One training step, with levels that fit `budget` bytes, or those that come nearest. */
+int costs_fit(err *e, const plan_request *r, const char *model, const char *name, size_t budget,
+              cost_table *to) TD_MUST_CHECK;
 /* The same for a row of a study, with its batch and guidance. Nothing for clips of another program. */
 int costs_row(err *e, const study_row *r, cost_table *to) TD_MUST_CHECK;
 /* FLOPs of sampling one clip of the row, from the denoiser alone: all steps, both guidance passes, and the base

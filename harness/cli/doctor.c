@@ -18,16 +18,38 @@
 #include "store/store.h"
 
 typedef struct doctor_args {
-  int plan;
+  int plan, precision;
+  const char *fit;
 } doctor_args;
+
+static const char *const precision_names[] = {"fp32", "bf16", NULL};
 
 static const cli_option options[] = {
     {.name = "plan",
      .kind = CLI_FLAG,
      .offset = offsetof(doctor_args, plan),
      .help = "also print memory and work of CogVideoX 2B and 5B training steps and forward passes, every design"},
+    {.name = "precision",
+     .kind = CLI_CHOICE,
+     .offset = offsetof(doctor_args, precision),
+     .choices = precision_names,
+     .initial = "fp32",
+     .help = "with --plan: how weights and activations are stored"},
+    {.name = "fit",
+     .kind = CLI_TEXT,
+     .offset = offsetof(doctor_args, fit),
+     .value = "SIZE",
+     .help =
+         "with --plan: only training steps, each block keeping as much for the backward pass as SIZE allows; 24GB, "
+         "16GiB"},
     {.name = NULL},
 };
+
+/* What --plan asks for. */
+typedef struct planned {
+  dtype storage;
+  size_t budget; /* 0: none */
+} planned;
 
 typedef enum verdict { GOOD, WARN, BAD } verdict;
 static const char *const verdict_names[] = {"OK", "WARN", "FAIL"};
@@ -306,14 +328,38 @@ static void examine(doctor *d) {
 
 /* --- plan: 13 x 60 x 90 latents (49 frames of 480 x 720), 226 text rows, batch 1, rank 128 --- */
 
-static int cost_of_design(cli *c, const dit_config *cfg, const char *model, const char *name, cost_table *to) {
+typedef struct cost_source {
+  const char *file, *model;
+  planned how;
+} cost_source;
+
+static int read_size(err *e, const char *s, size_t *out) {
+  static const struct {
+    const char *name;
+    double bytes;
+  } units[] = {{"GB", 1e9}, {"GiB", 1073741824.0}, {"MB", 1e6}, {"MiB", 1048576.0}};
+  char *end;
+  double n = strtod(s, &end);
+  for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+    if (end > s && n > 0 && n * units[i].bytes < 1e18 && !strcmp(end, units[i].name)) {
+      *out = (size_t)(n * units[i].bytes);
+      return OK;
+    }
+  return err_set(e, E_ARG, "--fit %s: must be a positive number with GB, GiB, MB or MiB", s);
+}
+
+static int cost_of_design(cli *c, const cost_source *s, const dit_config *cfg, const char *name, cost_table *to) {
   int rc = OK;
   design d;
   plan_request q = {
       .cfg = *cfg, .shape = {.rank = 128}, .batch = 1, .frames = 13, .height = 60, .width = 90, .n_text = 226};
+  q.storage = s->how.storage;
   TRY(design_parse(&c->err, name, &d));
   design_layout(&d, &q.l);
-  TRY(costs_measure(&c->err, &q, model, name, 1, to));
+  if (s->how.budget)
+    TRY(costs_fit(&c->err, &q, s->model, name, s->how.budget, to));
+  else
+    TRY(costs_measure(&c->err, &q, s->model, name, 1, to));
 out:
   return rc;
 }
@@ -325,17 +371,17 @@ static int is_plain(const design_alias *a) {
   return 0;
 }
 
-static int cost_of_model(cli *c, const char *file, const char *model, cost_table *to) {
+static int cost_of_model(cli *c, const cost_source *s, cost_table *to) {
   int rc = OK;
   json *j = NULL;
   dit_config cfg;
   char path[STORE_PATH];
-  SAY(path, "%.900s/models/%s", cli_configs(c), file);
+  SAY(path, "%.900s/models/%s", cli_configs(c), s->file);
   TRY(json_read(&c->err, path, &j));
   TRY(dit_config_read(&c->err, j, path, &cfg));
-  for (const variant *const *v = variant_list(); *v; v++) TRY(cost_of_design(c, &cfg, model, (*v)->name, to));
+  for (const variant *const *v = variant_list(); *v; v++) TRY(cost_of_design(c, s, &cfg, (*v)->name, to));
   for (const design_alias *a = design_aliases(); a->name; a++)
-    if (!is_plain(a)) TRY(cost_of_design(c, &cfg, model, a->name, to));
+    if (!is_plain(a)) TRY(cost_of_design(c, s, &cfg, a->name, to));
 out:
   json_free(j);
   return rc;
@@ -379,8 +425,8 @@ static int print(const doctor *d, const cost_table *costs, int failed) {
   }
   as_text(d, &t);
   if (costs->n) {
-    text_add(&t,
-             "\nfloat32, latents 13 x 60 x 90, 226 text rows, rank 128; from the null backend (no work is done)\n");
+    text_add(&t, "\nlatents 13 x 60 x 90, 226 text rows, rank 128; from the null backend (no work is done)\n"
+                 "levels: blocks that keep everything / input and attention output / input alone (docs/memory.md)\n");
     costs_text(costs, &t);
   }
   return cli_put(d->c, &t);
@@ -393,8 +439,10 @@ static int run(cli *c, const void *args) {
   cost_table costs = {0};
   examine(&d);
   if (a->plan) {
-    TRY(cost_of_model(c, "cogvideox-2b.json", "2B", &costs));
-    TRY(cost_of_model(c, "cogvideox-5b.json", "5B", &costs));
+    planned how = {.storage = a->precision ? DT_BF16 : DT_REAL};
+    if (a->fit) TRY(read_size(&c->err, a->fit, &how.budget));
+    TRY(cost_of_model(c, &(cost_source){"cogvideox-2b.json", "2B", how}, &costs));
+    TRY(cost_of_model(c, &(cost_source){"cogvideox-5b.json", "5B", how}, &costs));
   }
   for (int i = 0; i < d.n; i++) failed |= d.at[i].verdict == BAD;
   TRY(print(&d, &costs, failed));
