@@ -61,11 +61,12 @@ typedef struct cli_option {
 
 /* Options that several verbs share; --help, --quiet, --verbose and --color are everybody's. */
 enum {
-  CLI_RESULTS = 1, /* --results DIR */
-  CLI_JSON = 2,    /* --json */
-  CLI_THREADS = 4, /* --threads N */
-  CLI_CONFIGS = 8, /* --configs DIR */
-  CLI_OUTPUT = 16, /* -o FILE */
+  CLI_RESULTS = 1,  /* --results DIR */
+  CLI_JSON = 2,     /* --json */
+  CLI_THREADS = 4,  /* --threads N */
+  CLI_CONFIGS = 8,  /* --configs DIR */
+  CLI_OUTPUT = 16,  /* -o FILE */
+  CLI_BACKEND = 32, /* --backend NAME, --device N */
 };
 
 /* Exit statuses a verb's help lists beside 0, 1 and 2. */
@@ -95,12 +96,16 @@ struct cli {
   /* shared options */
   const char *results, *configs, *output;
   int json, quiet, verbose, color, help;
-  int64_t threads;
-  int status; /* when not 0, the exit status whatever the verb returned */
+  int64_t threads, device;
+  int backend; /* of cli_backend() */
+  int status;  /* when not 0, the exit status whatever the verb returned */
 };
 
 /* Runs one command line; the whole of main. `verbs` is NULL-terminated. */
 int cli_main(const cli_verb *const *verbs, int argc, char **argv);
+
+/* The name that --backend chose. */
+const char *cli_backend(const cli *c);
 
 /* Fills args and the shared members of c from argv[0 .. argc-1] (after the verb). E_ARG with the nearest option. */
 int cli_parse(cli *c, int argc, char **argv, void *args) TD_MUST_CHECK;

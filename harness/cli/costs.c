@@ -57,7 +57,7 @@ out:
   return rc;
 }
 
-int costs_fit(err *e, const plan_request *r, const char *model, const char *name, size_t budget, cost_table *to) {
+int costs_fit(err *e, const plan_request *r, const char *model, const char *name, cost_table *to) {
   int rc = OK, fits = 0;
   unsigned char *level = NULL;
   if (!trains(&r->l)) return OK;
@@ -66,7 +66,7 @@ int costs_fit(err *e, const plan_request *r, const char *model, const char *name
   cost_line *line = &to->at[to->n];
   *line = (cost_line){.model = model, .pass = "train", .batch = r->batch};
   snprintf(line->design, sizeof line->design, "%s", name);
-  TRY(plan_fit(e, r, budget, level, &line->cost, &fits));
+  TRY(plan_fit(e, r, to->budget, level, &line->cost, &fits));
   for (int i = 0; i < r->cfg.layers; i++) line->at_level[level[i]]++;
   line->recompute = line->at_level[0] < r->cfg.layers;
   line->misfit = !fits;
@@ -74,6 +74,42 @@ int costs_fit(err *e, const plan_request *r, const char *model, const char *name
 out:
   free(level);
   if (rc != OK) err_prefix(e, "%s, design %s", model, name);
+  return rc;
+}
+
+static int measure_design(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
+                          cost_table *to) {
+  int rc = OK;
+  plan_request q = *r;
+  design d;
+  const int64_t before = to->n;
+  TRY(design_parse(e, name, &d));
+  design_layout(&d, &q.l);
+  rc = to->budget ? costs_fit(e, &q, model, name, to) : costs_measure(e, &q, model, name, sample_batch, to);
+  if (rc == E_UNSUPPORTED) {
+    if (!to->without[0]) snprintf(to->without, sizeof to->without, "%.250s", e->text);
+    err_clear(e);
+    to->n = before;
+    rc = OK;
+  }
+out:
+  return rc;
+}
+
+/* An alias may say what a variant's name says already. */
+static int is_plain(const design_alias *a) {
+  for (const variant *const *v = variant_list(); *v; v++)
+    if (!strcmp((*v)->name, a->meaning)) return 1;
+  return 0;
+}
+
+int costs_designs(err *e, const plan_request *r, const char *model, int sample_batch, cost_table *to) {
+  int rc = OK;
+  for (const variant *const *v = variant_list(); *v; v++)
+    TRY(measure_design(e, r, model, (*v)->name, sample_batch, to));
+  for (const design_alias *a = design_aliases(); a->name; a++)
+    if (!is_plain(a)) TRY(measure_design(e, r, model, a->name, sample_batch, to));
+out:
   return rc;
 }
 

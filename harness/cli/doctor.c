@@ -45,12 +45,6 @@ static const cli_option options[] = {
     {.name = NULL},
 };
 
-/* What --plan asks for. */
-typedef struct planned {
-  dtype storage;
-  size_t budget; /* 0: none */
-} planned;
-
 typedef enum verdict { GOOD, WARN, BAD } verdict;
 static const char *const verdict_names[] = {"OK", "WARN", "FAIL"};
 
@@ -330,7 +324,7 @@ static void examine(doctor *d) {
 
 typedef struct cost_source {
   const char *file, *model;
-  planned how;
+  dtype storage;
 } cost_source;
 
 static int read_size(err *e, const char *s, size_t *out) {
@@ -348,40 +342,16 @@ static int read_size(err *e, const char *s, size_t *out) {
   return err_set(e, E_ARG, "--fit %s: must be a positive number with GB, GiB, MB or MiB", s);
 }
 
-static int cost_of_design(cli *c, const cost_source *s, const dit_config *cfg, const char *name, cost_table *to) {
-  int rc = OK;
-  design d;
-  plan_request q = {
-      .cfg = *cfg, .shape = {.rank = 128}, .batch = 1, .frames = 13, .height = 60, .width = 90, .n_text = 226};
-  q.storage = s->how.storage;
-  TRY(design_parse(&c->err, name, &d));
-  design_layout(&d, &q.l);
-  if (s->how.budget)
-    TRY(costs_fit(&c->err, &q, s->model, name, s->how.budget, to));
-  else
-    TRY(costs_measure(&c->err, &q, s->model, name, 1, to));
-out:
-  return rc;
-}
-
-/* An alias may say what a variant's name says already. */
-static int is_plain(const design_alias *a) {
-  for (const variant *const *v = variant_list(); *v; v++)
-    if (!strcmp((*v)->name, a->meaning)) return 1;
-  return 0;
-}
-
 static int cost_of_model(cli *c, const cost_source *s, cost_table *to) {
   int rc = OK;
   json *j = NULL;
-  dit_config cfg;
+  plan_request q = {.shape = {.rank = 128}, .batch = 1, .frames = 13, .height = 60, .width = 90, .n_text = 226};
+  q.storage = s->storage;
   char path[STORE_PATH];
   SAY(path, "%.900s/models/%s", cli_configs(c), s->file);
   TRY(json_read(&c->err, path, &j));
-  TRY(dit_config_read(&c->err, j, path, &cfg));
-  for (const variant *const *v = variant_list(); *v; v++) TRY(cost_of_design(c, s, &cfg, (*v)->name, to));
-  for (const design_alias *a = design_aliases(); a->name; a++)
-    if (!is_plain(a)) TRY(cost_of_design(c, s, &cfg, a->name, to));
+  TRY(dit_config_read(&c->err, j, path, &q.cfg));
+  TRY(costs_designs(&c->err, &q, s->model, 1, to));
 out:
   json_free(j);
   return rc;
@@ -439,10 +409,10 @@ static int run(cli *c, const void *args) {
   cost_table costs = {0};
   examine(&d);
   if (a->plan) {
-    planned how = {.storage = a->precision ? DT_BF16 : DT_REAL};
-    if (a->fit) TRY(read_size(&c->err, a->fit, &how.budget));
-    TRY(cost_of_model(c, &(cost_source){"cogvideox-2b.json", "2B", how}, &costs));
-    TRY(cost_of_model(c, &(cost_source){"cogvideox-5b.json", "5B", how}, &costs));
+    dtype storage = a->precision ? DT_BF16 : DT_REAL;
+    if (a->fit) TRY(read_size(&c->err, a->fit, &costs.budget));
+    TRY(cost_of_model(c, &(cost_source){"cogvideox-2b.json", "2B", storage}, &costs));
+    TRY(cost_of_model(c, &(cost_source){"cogvideox-5b.json", "5B", storage}, &costs));
   }
   for (int i = 0; i < d.n; i++) failed |= d.at[i].verdict == BAD;
   TRY(print(&d, &costs, failed));

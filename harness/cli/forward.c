@@ -1,11 +1,8 @@
 /* tandem forward: one pass of the model over tensors from a file. */
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
-#include "base/mem.h"
+#include "cli/adapters.h"
 #include "cli/verbs.h"
 #include "model/probe.h"
 #include "variants/variant.h"
@@ -14,7 +11,7 @@ typedef struct forward_args {
   const char *weights, *config, *design, *in, *out;
   cli_list adapters;
   double gamma;
-  int trace, isa, precision;
+  int trace, isa, read, precision;
 } forward_args;
 
 /* The order of isa_names: "auto" leaves the choice to the backend. */
@@ -27,15 +24,14 @@ static const cli_option options[] = {
     {.name = "weights",
      .kind = CLI_TEXT,
      .offset = AT(weights),
-     .value = "FILE",
+     .value = "PATH",
      .required = 1,
-     .help = "safetensors of the base DiT, diffusers names"},
+     .help = "the base DiT, diffusers names: a safetensors file, an index of shards, or a model folder"},
     {.name = "config",
      .kind = CLI_TEXT,
      .offset = AT(config),
      .value = "FILE",
-     .required = 1,
-     .help = "config.json of the base DiT"},
+     .help = "config.json of the base DiT (default: the one beside the weights)"},
     {.name = "design",
      .kind = CLI_TEXT,
      .offset = AT(design),
@@ -68,6 +64,10 @@ static const cli_option options[] = {
      .required = 1,
      .help = "safetensors to write: output [B,F,C,H,W]; whole or untouched"},
     {.name = "trace", .kind = CLI_FLAG, .offset = AT(trace), .help = "also write embed, block.N, norm_out, time_emb"},
+    {.name = "read",
+     .kind = CLI_FLAG,
+     .offset = AT(read),
+     .help = "read the weights instead of mapping them, for network file systems"},
     {.name = "isa",
      .kind = CLI_CHOICE,
      .offset = AT(isa),
@@ -89,78 +89,41 @@ typedef struct forward {
   adapter a;
   layout l;
   design d;
-  st_file *weights, *in, **adapters;
-  int n_adapters;
+  st_file *in;
+  adapters from;
   st_writer *out;
 } forward;
 
-static int open_inputs(cli *c, const forward_args *a, forward *f, dit_config *cfg) {
+static int open_inputs(cli *c, const forward_args *a, forward *f) {
   int rc = OK;
   err *e = &c->err;
-  json *j = NULL;
   TRY(design_parse(e, a->design, &f->d));
   if (design_imports(&f->d)) FAIL(e, E_ARG, "design %s runs no model: its clips are read from files", a->design);
   design_layout(&f->d, &f->l);
-  TRY(json_read(e, a->config, &j));
-  TRY(dit_config_read(e, j, a->config, cfg));
-  TRY(st_open(e, a->weights, &f->weights));
   TRY(st_open(e, a->in, &f->in));
-  TRY(mem_new(e, a->adapters.n, sizeof *f->adapters, "adapters", &f->adapters));
-  for (; f->n_adapters < a->adapters.n; f->n_adapters++)
-    TRY(st_open(e, a->adapters.v[f->n_adapters], &f->adapters[f->n_adapters]));
-out:
-  json_free(j);
-  return rc;
-}
-
-/* Without a LoRA in the files any rank does to ask for the tensors by name; loading then lists what is missing. */
-static int open_adapter(cli *c, const forward_args *a, forward *f) {
-  int rc = OK;
-  char name[DESIGN_TEXT];
-  adapter_shape shape = adapter_shape_of(f->adapters, f->n_adapters);
-  if (!isnan(a->gamma)) shape.gamma = a->gamma;
-  int unranked = f->l.lora && shape.rank < 1;
-  if (unranked) shape.rank = 1;
-  if (f->l.exchange && shape.exchange_rank < 1) shape.exchange_rank = f->l.exchange_heads;
-  design_print(&f->d, OPTION_TRAIN | OPTION_SAMPLE, name);
-  TRY(adapter_open(&f->c, &f->m, &f->l, &shape, &f->a));
-  if (!f->a.n_params && f->n_adapters)
-    FAIL(&f->c.err, E_CONFIG, "design %s trains nothing, so it takes no --adapter", name);
-  rc = adapter_load(&f->c, &f->a, f->adapters, f->n_adapters);
-  if (rc != OK) {
-    err_prefix(&f->c.err, "design %s%s%s", name, f->n_adapters ? "" : " needs what it trained; give --adapter FILE",
-               unranked ? " (no LoRA was found: 1 stands for its rank)" : "");
-    goto out;
-  }
-  if (f->a.n_params) cli_detail(c, "adapter: rank %d, gamma %g", unranked ? 0 : shape.rank, shape.gamma);
+  f->from = (adapters){.d = &f->d, .gamma = a->gamma};
+  TRY(adapters_open(e, &a->adapters, &f->from));
 out:
   return rc;
 }
 
-/* A file none of whose tensors the design has is most likely another design's. */
-static void warn_unused(const forward *f) {
-  for (int i = 0; i < f->n_adapters; i++) {
-    int64_t used = 0;
-    for (int64_t p = 0; p < f->a.n_params; p++) used += st_find(f->adapters[i], f->a.params[p].name) != NULL;
-    if (!used) cli_warn("%s: the design uses no tensor of this file", st_path(f->adapters[i]));
-  }
-}
-
-static int compute(cli *c, const forward_args *a, forward *f, const dit_config *cfg) {
+static int compute(cli *c, const forward_args *a, forward *f) {
   int rc = OK;
   ctx *x = &f->c;
-  ctx_options o = {.backend = "cpu",
+  ctx_options o = {.backend = cli_backend(c),
+                   .device = (int)c->device,
                    .threads = (int)c->threads,
                    .isa = a->isa ? isa_names[a->isa] : NULL,
                    .storage = a->precision ? DT_BF16 : DT_REAL};
   TRY(ctx_open(x, &o));
-  TRY(dit_open(x, cfg, 0, &f->m));
-  TRY(dit_load(x, &f->m, f->weights));
-  TRY(open_adapter(c, a, f));
-  warn_unused(f);
+  if (*x->note) cli_warn("%s", x->note);
+  const dit_source source = {.weights = a->weights, .config = a->config, .mode = a->read ? ST_READ : ST_MAP};
+  TRY(dit_from(x, &source, &f->m));
+  TRY(adapters_load(c, &f->from, x, &f->m, &f->a));
   TRY(st_writer_open(&x->err, &f->out));
   TRY(probe_forward(x, &f->m, &f->a, &f->l, f->in, a->trace, f->out));
-  cli_detail(c, "cpu backend, level %s, %d threads", x->isa, x->threads);
+  cli_detail(c, "%s backend, level %s, %d threads%s%s", x->ops->name, x->isa, x->threads, *x->library ? ", " : "",
+             x->library);
 out:
   if (rc != OK) rc = err_set(&c->err, x->err.code, "%s", x->err.text);
   return rc;
@@ -171,9 +134,7 @@ static void forward_close(forward *f) {
   adapter_close(&f->c, &f->a);
   dit_close(&f->c, &f->m);
   ctx_close(&f->c);
-  for (int i = 0; i < f->n_adapters; i++) st_close(f->adapters[i]);
-  free(f->adapters);
-  st_close(f->weights);
+  adapters_close(&f->from);
   st_close(f->in);
 }
 
@@ -181,11 +142,10 @@ static int run(cli *c, const void *args) {
   int rc = OK;
   const forward_args *a = args;
   forward f = {0};
-  dit_config cfg;
   struct stat s;
   if (stat(a->out, &s) == 0 && !S_ISREG(s.st_mode)) FAIL(&c->err, E_ARG, "--out %s is not a regular file", a->out);
-  TRY(open_inputs(c, a, &f, &cfg));
-  TRY(compute(c, a, &f, &cfg));
+  TRY(open_inputs(c, a, &f));
+  TRY(compute(c, a, &f));
   TRY(st_writer_save(f.out, &c->err, a->out));
   cli_note(c, "wrote %s", a->out);
 out:
@@ -197,17 +157,17 @@ const cli_verb verb_forward = {
     .name = "forward",
     .group = "look inside",
     .help = "one forward pass on tensors from a file",
-    .usage = "--weights FILE --config FILE --in FILE --out FILE",
+    .usage = "--weights PATH --in FILE --out FILE",
     .about =
         "Runs the DiT once on tensors from a file and writes what it computes, for anyone who converts weights or\n"
         "doubts a number. Names and layouts are those of diffusers; files are read widened to\n"
         "float32. --precision bf16 then rounds weights and every stored activation to bfloat16, as on a GPU.",
     .examples =
-        "tandem forward --weights dit.safetensors --config config.json --in x.safetensors --out y.safetensors\n"
+        "tandem forward --weights CogVideoX-5b --in x.safetensors --out y.safetensors\n"
         "tandem forward --weights dit.safetensors --config config.json --design sequence --adapter lora.safetensors "
         "\\\n"
         "    --in x.safetensors --out y.safetensors --trace",
-    .shared = CLI_THREADS,
+    .shared = CLI_THREADS | CLI_BACKEND,
     .options = options,
     .args_size = sizeof(forward_args),
     .run = run,

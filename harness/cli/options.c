@@ -11,6 +11,7 @@
 
 #define SHARED(member) offsetof(cli, member)
 
+static const char *const backends[] = {"cpu", "cuda", "auto", NULL};
 static const char *const color_choices[] = {"auto", "always", "never", NULL};
 
 /* Offsets into struct cli. `bit` 0: every verb has it. */
@@ -48,6 +49,21 @@ static const struct shared_option {
       .initial = "0",
       .hi = 4096,
       .help = "CPU threads; 0: what OpenMP chooses. Results do not depend on it"}},
+    {CLI_BACKEND,
+     {.name = "backend",
+      .kind = CLI_CHOICE,
+      .offset = SHARED(backend),
+      .choices = backends,
+      .initial = "cpu",
+      .help = "what the model runs on; auto: cuda where there is a device, else the CPU"}},
+    {CLI_BACKEND,
+     {.name = "device",
+      .kind = CLI_INT,
+      .offset = SHARED(device),
+      .value = "N",
+      .initial = "0",
+      .hi = 255,
+      .help = "number of the CUDA device, from 0"}},
     {CLI_JSON, {.name = "json", .kind = CLI_FLAG, .offset = SHARED(json), .help = "print one JSON document"}},
     {0,
      {.name = "color",
@@ -61,6 +77,10 @@ static const struct shared_option {
     {0, {.name = "help", .alias = 'h', .kind = CLI_FLAG, .offset = SHARED(help), .help = "print this"}},
 };
 #define SHARED_OPTIONS ((int)(sizeof shared_options / sizeof shared_options[0]))
+
+const char *cli_backend(const cli *c) {
+  return backends[c->backend];
+}
 
 static int has_shared(const cli_verb *v, int i) {
   return !shared_options[i].bit || (v->shared & shared_options[i].bit);

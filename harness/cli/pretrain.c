@@ -192,6 +192,8 @@ static int train(job *j) {
                           .vae = j->vae.p,
                           .checkpoint = j->checkpoint.p,
                           .threads = (int)c->threads,
+                          .backend = cli_backend(c),
+                          .device = (int)c->device,
                           .hooks = &j->hooks};
   TRY(spec_train_config(&c->err, j->spec, j->hints, STAGE_PRETRAIN, &r->train));
   TRY(spec_int(&c->err, j->spec, "pretrain.clips", &r->clips));
@@ -359,7 +361,7 @@ const cli_verb verb_pretrain = {
                 "tandem pretrain configs/models/tiny.json --out try.safetensors --set pretrain.steps=200 --set "
                 "pretrain.clips=512",
     .exits = CLI_EXIT_STOPPED,
-    .shared = CLI_CONFIGS | CLI_THREADS,
+    .shared = CLI_CONFIGS | CLI_THREADS | CLI_BACKEND,
     .options = options,
     .min_words = 1,
     .max_words = 1,

@@ -227,6 +227,8 @@ int run_verb_study(cli *c, const loaded_study *l, const run_verb_options *o, run
                    .results = c->results,
                    .jobs = (int)o->jobs,
                    .threads = (int)c->threads,
+                   .backend = cli_backend(c),
+                   .device = (int)c->device,
                    .retry = o->retry != NULL,
                    .classes = o->retry && strcmp(o->retry, "all") ? o->retry : NULL,
                    .only = only,
@@ -283,7 +285,7 @@ const cli_verb verb_run = {
                 "tandem run ablation --retry=io,timeout --events run.jsonl\n"
                 "tandem run emoji data=/path/to/clips",
     .exits = CLI_EXIT_CELLS | CLI_EXIT_STORE | CLI_EXIT_STOPPED,
-    .shared = CLI_RESULTS | CLI_JSON | CLI_THREADS | CLI_CONFIGS | CLI_OUTPUT,
+    .shared = CLI_RESULTS | CLI_JSON | CLI_THREADS | CLI_CONFIGS | CLI_OUTPUT | CLI_BACKEND,
     .options = options,
     .min_words = 1,
     .max_words = -1,

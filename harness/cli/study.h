@@ -36,6 +36,9 @@ int loaded_study_open(cli *c, const study_args *a, loaded_study *out) TD_MUST_CH
 /* The same for a study that an option names, with `args` as its arguments. */
 int loaded_study_named(cli *c, const char *name, const study_args *a, const cli_list *args,
                        loaded_study *out) TD_MUST_CHECK;
+/* loaded_study_open without the plan (p stays NULL): for verbs that only read scores, of which no file that the study
+ * names is opened. */
+int loaded_study_unplanned(cli *c, const study_args *a, loaded_study *out) TD_MUST_CHECK;
 void loaded_study_close(loaded_study *l);
 
 #endif

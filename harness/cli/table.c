@@ -152,7 +152,7 @@ static int run(cli *c, const void *args) {
   text out = {0};
   table_format f;
   TRY(choose_format(c, a, &f));
-  TRY(loaded_study_open(c, &a->study, &l));
+  TRY(loaded_study_unplanned(c, &a->study, &l));
   TRY(table_room_open(c, &l, &room));
   TRY(read_request(c, a, &room.src.keys, &spec));
   TRY(tables_project(&c->err, &room.src.keys, &spec.p, &t));

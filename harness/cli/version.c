@@ -49,6 +49,7 @@ static json *as_json(const facts *f) {
   cli_set(&j, "backends", backends);
   cli_set_text(&j, "isa", f->cpu.isa);
   cli_set_bool(&j, "cuda", backend_find("cuda") != NULL);
+  cli_set_text(&j, "cuda_archs", *f->build.cuda ? f->build.cuda : NULL);
   cli_set_text(&j, "configs", f->build.configs);
   return j;
 }
@@ -62,7 +63,7 @@ static void as_text(const facts *f, text *t) {
     text_addf(t, "%s %s %s", i ? "," : "", f->library[i].name, f->library[i].version);
   text_add(t, "\nbackends  ");
   for (const ops *const *p = backend_list(); *p; p++) text_addf(t, " %s", (*p)->name);
-  text_addf(t, "; cuda %s\nisa        %s\nconfigs    %s\n", backend_find("cuda") ? "present" : "absent",
+  text_addf(t, "; cuda %s\nisa        %s\nconfigs    %s\n", *b->cuda ? b->cuda : "absent",
             f->cpu.isa ? f->cpu.isa : "none this CPU can run", b->configs);
 }
 

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "model/plan.h"
 
+#define OFS 2.0 /* what the 1.5 image-to-video models were trained with */
 #define CHUNK 4 /* clips sampled together: more leave the cache; any number gives the same bits */
 
 sample_config sample_defaults(void) {
@@ -31,9 +32,12 @@ typedef struct sampler {
   int n, both;         /* clips of the chunk; guidance runs two entries a clip */
   int64_t at;          /* first clip of the chunk in the request */
   int64_t half, whole; /* reals of one half, of one clip's tensor */
+  int64_t given;       /* reals of a clip in the request's injected noise: all halves of the design */
+  int64_t frame, wide; /* reals of a latent frame, and of a frame of the model's input */
   int64_t from, cols;  /* columns of a clip's row that are denoised */
   view x, in, out, v, x0, x0_old, z, text;
   double *t;   /* host [2n] */
+  double *ofs; /* host [2n], of models that have it */
   float *host; /* [n * whole] staging */
   real *stage; /* the same as reals */
   double abar[SCHEDULE_STEPS];
@@ -48,7 +52,7 @@ static int take(sampler *s) {
   ctx *c = s->c;
   int entries = s->n * (1 + s->both);
   TRY(ctx_reals(c, s->n, s->whole, "latents", &s->x));
-  TRY(ctx_reals(c, entries, s->whole, "model input", &s->in));
+  TRY(ctx_reals(c, entries * s->l.streams * s->r->frames, s->wide, "model input", &s->in));
   TRY(ctx_reals(c, entries, s->whole, "model output", &s->out));
   TRY(ctx_reals(c, s->n, s->whole, "guided prediction", &s->v));
   TRY(ctx_reals(c, s->n, s->whole, "clean estimate", &s->x0));
@@ -56,6 +60,8 @@ static int take(sampler *s) {
   TRY(ctx_reals(c, s->n, s->whole, "step noise", &s->z));
   TRY(ctx_view(c, entries * s->r->n_text, s->r->text_dim, "text", &s->text));
   TRY(mem_new(&c->err, entries, sizeof(double), "time steps", &s->t));
+  TRY(mem_new(&c->err, entries, sizeof(double), "ofs", &s->ofs));
+  for (int i = 0; i < entries; i++) s->ofs[i] = OFS;
   TRY(mem_new(&c->err, s->n * s->whole, sizeof(float), "staging", &s->host));
   TRY(mem_new(&c->err, s->n * s->whole, sizeof(real), "staging", &s->stage));
 out:
@@ -93,6 +99,27 @@ out:
   return rc;
 }
 
+/* The columns of the model's input that no step changes: the image in the first frame of each half, zeros after it.
+ */
+static int put_image(sampler *s) {
+  int rc = OK;
+  const int64_t n = s->wide - s->frame, frames = s->r->frames, rows = s->n * s->l.streams * frames;
+  real *buf = NULL;
+  view fixed = view_cols(s->in, s->frame, n);
+  if (n == 0) return OK;
+  TRY(op_fill(s->c, fixed, 0));
+  TRY(mem_new(&s->c->err, n, sizeof(real), "image latents", &buf));
+  for (int64_t i = 0; i < s->n * s->l.streams; i++) {
+    const float *from = s->r->image + ((s->at + i / s->l.streams) * 2 + i % s->l.streams) * n;
+    for (int64_t k = 0; k < n; k++) buf[k] = (real)from[k];
+    for (int e = 0; e <= s->both; e++)
+      TRY(op_upload(s->c, view_rows(fixed, i * frames + e * rows, 1).p, buf, (size_t)n * sizeof(real)));
+  }
+out:
+  free(buf);
+  return rc;
+}
+
 /* Start noise: alpha either repeats the RGB half's (as the released pipeline) or has its own stream. */
 static int start(sampler *s) {
   const sample_request *r = s->r;
@@ -100,7 +127,7 @@ static int start(sampler *s) {
     float *x = s->host + i * s->whole;
     uint64_t seed = r->seeds[s->at + i];
     if (r->start) {
-      memcpy(x, r->start + (s->at + i) * s->whole, (size_t)s->whole * sizeof(float));
+      memcpy(x, r->start + (s->at + i) * s->given, (size_t)s->whole * sizeof(float));
       continue;
     }
     rng_normal((rng){.seed = seed, .stream = RNG_START_RGB}, 0, s->half, x);
@@ -119,7 +146,7 @@ static int step_noise(sampler *s, int step) {
   for (int64_t i = 0; i < s->n; i++) {
     float *z = s->host + i * s->whole;
     if (r->step_noise) {
-      memcpy(z, r->step_noise + ((int64_t)step * r->clips + s->at + i) * s->whole, (size_t)s->whole * sizeof(float));
+      memcpy(z, r->step_noise + ((int64_t)step * r->clips + s->at + i) * s->given, (size_t)s->whole * sizeof(float));
       continue;
     }
     for (int plane = 0; plane < s->l.streams; plane++) {
@@ -136,9 +163,11 @@ static int predict(sampler *s, double t, double w) {
   ctx *c = s->c;
   int entries = s->n * (1 + s->both);
   for (int e = 0; e < entries; e++) s->t[e] = t;
-  TRY(op_copy(c, view_rows(s->in, 0, s->n), s->x));
-  if (s->both) TRY(op_copy(c, view_rows(s->in, s->n, s->n), s->x));
+  const int64_t rows = s->n * s->l.streams * s->r->frames;
+  view noisy = view_cols(s->in, 0, s->frame), x = view_of(s->x.p, rows, s->frame);
+  for (int e = 0; e <= s->both; e++) TRY(op_copy(c, view_rows(noisy, e * rows, rows), x));
   dit_io io = {.latents = s->in.p, .text = s->text, .t = s->t, .out = s->out.p};
+  if (s->m->cfg.ofs_dim) io.ofs = s->ofs;
   TRY(dit_forward(c, s->m, s->a, &s->g, &io));
   view u = view_rows(s->out, 0, s->n), k = view_rows(s->out, s->n, s->n);
   if (s->both)
@@ -171,14 +200,24 @@ out:
 
 static int watch(sampler *s, int step, int64_t t) {
   int rc = OK;
-  float *v = NULL;
+  float *v = NULL, *clean = NULL;
   if (!s->r->watch) return OK;
   TRY(mem_new(&s->c->err, s->n * s->whole, sizeof(float), "watched prediction", &v));
+  TRY(mem_new(&s->c->err, s->n * s->whole, sizeof(float), "watched estimate", &clean));
   TRY(get(s, s->v, v));
+  TRY(get(s, s->x0, clean));
   TRY(get(s, s->x, s->host));
-  TRY(s->r->watch(s->r->user, step, t, v, s->host));
+  const sample_step seen = {.step = step,
+                            .steps = s->cfg->steps,
+                            .streams = s->l.streams,
+                            .t = t,
+                            .v = v,
+                            .clean = clean,
+                            .latents = s->host};
+  TRY(s->r->watch(s->r->user, &seen));
 out:
   free(v);
+  free(clean);
   return rc;
 }
 
@@ -215,7 +254,8 @@ static int flow_loop(sampler *s) {
     if (s->r->stop && s->r->stop(s->r->user)) FAIL(&s->c->err, E_INTERRUPTED, "stopped at sampling step %d", i);
     double sigma = 1 - (double)i / f->steps, t = (1 - sigma) * SCHEDULE_STEPS;
     TRY(predict(s, t, schedule_guidance(f->cfg, f->guidance, f->steps, i, SCHEDULE_STEPS - 1 - (int64_t)t)));
-    view x = active(s, s->x), v = active(s, s->v);
+    view x = active(s, s->x), v = active(s, s->v), x0 = active(s, s->x0);
+    TRY(op_lincomb(s->c, &(op_lincomb_args){.y = x0, .n = 2, .x = {x, v}, .c = {1, sigma}}));
     TRY(op_lincomb(s->c, &(op_lincomb_args){.y = x, .n = 2, .x = {x, v}, .c = {1, 1.0 / f->steps}}));
     TRY(watch(s, i, (int64_t)t));
   }
@@ -237,7 +277,9 @@ static int measure(ctx *c, const dit *m, const adapter *a, const layout *l, cons
   int rc = plan_measure(&c->err, &q, &cost);
   int64_t entries = s->n * (1 + s->both);
   *bytes = cost.arena +
-           (size_t)((5 * s->n + 2 * entries) * s->whole + entries * s->r->n_text * s->r->text_dim) * sizeof(real) +
+           (size_t)((5 * s->n + entries) * s->whole + entries * l->streams * s->r->frames * s->wide +
+                    entries * s->r->n_text * s->r->text_dim) *
+               sizeof(real) +
            16 * (ARENA_ALIGN + 256);
   return rc;
 }
@@ -247,7 +289,9 @@ static int open_pass(sampler *s, const layout *l, int given_rgb) {
   ctx *c = s->c;
   const sample_request *r = s->r;
   s->l = *l;
-  s->half = (int64_t)r->frames * s->m->cfg.out_channels * r->height * r->width;
+  s->frame = (int64_t)s->m->cfg.out_channels * r->height * r->width;
+  s->wide = (int64_t)s->m->cfg.in_channels * r->height * r->width;
+  s->half = r->frames * s->frame;
   s->whole = s->half * l->streams;
   s->from = given_rgb ? s->half : 0;
   s->cols = s->whole - s->from;
@@ -257,6 +301,7 @@ static int open_pass(sampler *s, const layout *l, int given_rgb) {
   TRY(ctx_arena(c, bytes));
   TRY(take(s));
   TRY(put_text(s));
+  TRY(put_image(s));
   TRY(geom_open(c, s->m, l, s->n * (1 + s->both), r->frames, r->height, r->width, r->n_text, &s->g));
 out:
   return rc;
@@ -265,9 +310,10 @@ out:
 static void close_pass(sampler *s) {
   geom_close(s->c, &s->g);
   free(s->t);
+  free(s->ofs);
   free(s->host);
   free(s->stage);
-  s->t = NULL;
+  s->t = s->ofs = NULL;
   s->host = NULL;
   s->stage = NULL;
 }
@@ -306,16 +352,21 @@ static int base_layout(err *e, layout *out) {
   return rc;
 }
 
-static int check(ctx *c, const design *d, const sample_config *cfg, const sample_request *r, const dit *m) {
+static int check(ctx *c, const sample_config *cfg, const sample_request *r, const dit *m) {
   if (r->clips < 1 || cfg->steps < 1 || cfg->steps > SCHEDULE_STEPS)
     return err_set(&c->err, E_ARG, "sample: %lld clips, %d steps", (long long)r->clips, cfg->steps);
-  if (m->cfg.in_channels != m->cfg.out_channels)
-    return err_set(&c->err, E_UNSUPPORTED,
-                   "sample: image-conditioned models (%d input channels) cannot be sampled yet", m->cfg.in_channels);
+  if (m->cfg.in_channels < m->cfg.out_channels)
+    return err_set(&c->err, E_UNSUPPORTED, "sample: a model of %d input and %d output channels", m->cfg.in_channels,
+                   m->cfg.out_channels);
+  if (m->cfg.in_channels > m->cfg.out_channels && !r->image)
+    return err_set(&c->err, E_ARG, "sample: an image-to-video model (%d input channels) needs an image",
+                   m->cfg.in_channels);
+  if (m->cfg.in_channels == m->cfg.out_channels && r->image)
+    return err_set(&c->err, E_ARG, "sample: a text-to-video model (%d input channels) takes no image",
+                   m->cfg.in_channels);
   if (r->text_dim != m->cfg.text_dim)
     return err_set(&c->err, E_SHAPE, "sample: text rows are %lld wide, the model wants %d", (long long)r->text_dim,
                    m->cfg.text_dim);
-  (void)d;
   return OK;
 }
 
@@ -324,11 +375,11 @@ int sample_run(ctx *c, const dit *m, const adapter *a, const design *d, const sa
   int rc = OK;
   layout l, base;
   design_layout(d, &l);
-  TRY(check(c, d, cfg, r, m));
+  TRY(check(c, cfg, r, m));
   TRY(base_layout(&c->err, &base));
   int64_t half = (int64_t)r->frames * m->cfg.out_channels * r->height * r->width;
   for (int64_t at = 0; at < r->clips; at += CHUNK) {
-    sampler s = {.c = c, .m = m, .a = a, .cfg = cfg, .r = r, .at = at};
+    sampler s = {.c = c, .m = m, .a = a, .cfg = cfg, .r = r, .at = at, .given = half * l.streams};
     s.n = (int)(r->clips - at < CHUNK ? r->clips - at : CHUNK);
     float *to_rgb = rgb + at * half, *to_alpha = alpha ? alpha + at * half : NULL;
     if (l.two_pass) {

@@ -20,6 +20,13 @@ typedef struct sample_config {
 } sample_config;
 sample_config sample_defaults(void);
 
+/* What a step leaves, on the host: [clips, streams*F, C, H, W] of the chunk that is sampled. */
+typedef struct sample_step {
+  int step, steps, streams;
+  int64_t t;
+  const float *v, *clean, *latents; /* guided prediction; the step's estimate of the end; the sample after it */
+} sample_step;
+
 typedef struct sample_request {
   int64_t clips;
   int frames, height, width; /* latents of one half */
@@ -27,10 +34,13 @@ typedef struct sample_request {
   int64_t n_text, text_dim;
   const float *text;      /* [clips, n_text, text_dim] */
   const float *null_text; /* [n_text, text_dim] */
+  /* Image-to-video models (in_channels > out_channels): latents of the first frame, [clips, 2, in_channels -
+   * out_channels, H, W], the picture's and then its alpha's (all zeros: alpha is left to the model); the other
+   * frames see zeros (spec/model.md 10.3). NULL for text-to-video models. */
+  const float *image;
   /* Injected noise, for parity tests: start [clips, streams*F, C, H, W] and, per step, the step noise; else NULL. */
   const float *start, *step_noise;
-  /* Called after each step with guided v and the latents [clips, streams*F, C, H, W] on the host; may be NULL. */
-  int (*watch)(void *user, int step, int64_t t, const float *v, const float *latents);
+  int (*watch)(void *user, const sample_step *s); /* after each step; may be NULL */
   int (*stop)(void *user);
   void *user;
 } sample_request;

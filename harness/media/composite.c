@@ -32,15 +32,49 @@ int composite_unpremultiply(err *e, clip *c) {
   return OK;
 }
 
+void composite_matte(int64_t n, const float *decoded, float *alpha, matte_spread *out) {
+  double sum = 0;
+  *out = (matte_spread){.least = n > 0 ? 1 : 0};
+  for (int64_t i = 0; i < n; i++) {
+    const float *p = decoded + 3 * i;
+    float hi = fmaxf(p[0], fmaxf(p[1], p[2])), lo = fminf(p[0], fminf(p[1], p[2]));
+    double spread = (double)hi - (double)lo;
+    sum += spread;
+    out->most = fmax(out->most, spread);
+    out->least = fmin(out->least, spread);
+    if (alpha) alpha[i] = hi;
+  }
+  if (n > 0) out->mean = sum / (double)n;
+}
+
+/* Voxel i over one colour. */
+static void over(const clip *c, int64_t i, const float colour[3], float *rgb) {
+  for (int k = 0; k < 3; k++) {
+    float a = c->alpha[i], p = c->rgb[3 * i + k];
+    rgb[3 * i + k] = (c->colour == CLIP_PREMULTIPLIED ? p : a * p) + (1 - a) * colour[k];
+  }
+}
+
 int composite_over(err *e, const clip *c, const float colour[3], float *rgb) {
   int rc = need_alpha(e, c, "composite");
-  if (rc != OK) return rc;
-  for (int64_t i = 0; i < clip_voxels(c); i++)
-    for (int k = 0; k < 3; k++) {
-      float a = c->alpha[i], p = c->rgb[3 * i + k];
-      rgb[3 * i + k] = (c->colour == CLIP_PREMULTIPLIED ? p : a * p) + (1 - a) * colour[k];
-    }
-  return OK;
+  for (int64_t i = 0; rc == OK && i < clip_voxels(c); i++) over(c, i, colour, rgb);
+  return rc;
+}
+
+int composite_over_checker(err *e, const clip *c, int side, float *rgb) {
+  static const float grey[2][3] = {{.8f, .8f, .8f}, {.6f, .6f, .6f}};
+  int rc = need_alpha(e, c, "composite");
+  if (rc == OK && side < 1) return err_set(e, E_ARG, "checkerboard of %d pixels a square", side);
+  for (int64_t i = 0; rc == OK && i < clip_voxels(c); i++)
+    over(c, i, grey[(i % c->width / side + i / c->width % c->height / side) % 2], rgb);
+  return rc;
+}
+
+int composite_over_picture(err *e, const clip *c, const float *picture, float *rgb) {
+  int rc = need_alpha(e, c, "composite");
+  int64_t frame = (int64_t)c->height * c->width;
+  for (int64_t i = 0; rc == OK && i < clip_voxels(c); i++) over(c, i, picture + 3 * (i % frame), rgb);
+  return rc;
 }
 
 /* dst[outer][n] = kernel * src[outer][n] along the middle axis, with `inner` interleaved values. */

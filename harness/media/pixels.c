@@ -260,8 +260,82 @@ static int layout_of(int format, int order[4], int *samples, int *bits) {
   return E_UNSUPPORTED;
 }
 
+/* Luma and the two chroma planes of every pixel, by the frame's own matrix. */
+static int yuv_from_rgb(err *e, const AVFrame *f, const float *rgb, float *const yuv[3]) {
+  double kr = .299, kb = .114;
+  if (luma_weights(f, &kr, &kb) != OK) return err_set(e, E_UNSUPPORTED, "no such colour matrix");
+  for (int64_t i = 0; i < (int64_t)f->width * f->height; i++) {
+    double c[3];
+    for (int k = 0; k < 3; k++) {
+      c[k] = (double)unit_clamp((double)rgb[3 * i + k]);
+      if (isnan(rgb[3 * i + k]))
+        return err_set(e, E_NAN, "pixel (%d, %d) is not a number", (int)(i % f->width), (int)(i / f->width));
+    }
+    double y = kr * c[0] + (1 - kr - kb) * c[1] + kb * c[2];
+    yuv[0][i] = (float)y;
+    yuv[1][i] = (float)((c[2] - y) / (2 * (1 - kb)));
+    yuv[2][i] = (float)((c[0] - y) / (2 * (1 - kr)));
+  }
+  return OK;
+}
+
+/* Value of a plane that is halved along the axes of d: rows are averaged, columns are cosited with every second one,
+ * which is where readers look for the chroma of a file that does not say. */
+static double halved(const AVFrame *f, const AVPixFmtDescriptor *d, const float *v, int y, int x) {
+  double sum = 0;
+  int rows = 1 << d->log2_chroma_h, wide = d->log2_chroma_w;
+  for (int j = 0; j < rows; j++) {
+    int at = (y << d->log2_chroma_h) + j, mid = x << wide;
+    const float *row = v + (int64_t)(at < f->height ? at : f->height - 1) * f->width;
+    int left = mid > 0 ? mid - 1 : 0, right = mid + 1 < f->width ? mid + 1 : mid;
+    sum += wide ? .25 * (double)row[left] + .5 * (double)row[mid] + .25 * (double)row[right] : (double)row[mid];
+  }
+  return sum / rows;
+}
+
+static void put_plane(AVFrame *f, const AVPixFmtDescriptor *d, int component, const float *v) {
+  int sub = component == 1 || component == 2, depth = d->comp[component].depth;
+  int width = sub ? AV_CEIL_RSHIFT(f->width, d->log2_chroma_w) : f->width;
+  int height = sub ? AV_CEIL_RSHIFT(f->height, d->log2_chroma_h) : f->height;
+  double zero, span, top = ldexp(1, depth) - 1;
+  code_scale(f, d, component, &zero, &span);
+  for (int y = 0; y < height; y++) {
+    uint8_t *to = f->data[component] + (int64_t)y * f->linesize[component];
+    for (int x = 0; x < width; x++) {
+      double value = sub ? halved(f, d, v, y, x) : (double)v[(int64_t)y * f->width + x];
+      double code = nearbyint(zero + span * value);
+      uint16_t word = (uint16_t)(code < 0 ? 0 : code > top ? top : code);
+      if (depth > 8)
+        memcpy(to + 2 * x, &word, 2);
+      else
+        to[x] = (uint8_t)word;
+    }
+  }
+}
+
+static int write_yuv(err *e, const float *rgb, const float *alpha, AVFrame *f) {
+  int rc = OK;
+  int64_t n = (int64_t)f->width * f->height;
+  const AVPixFmtDescriptor *d = describe(f);
+  float *yuv[3] = {NULL};
+  for (int k = 0; k < 3; k++) TRY(mem_new(e, n, sizeof(float), "picture plane", &yuv[k]));
+  TRY(yuv_from_rgb(e, f, rgb, yuv));
+  for (int k = 0; k < 3; k++) put_plane(f, d, k, yuv[k]);
+  if (!flag(d, AV_PIX_FMT_FLAG_ALPHA)) goto out;
+  for (int64_t i = 0; i < n; i++) {
+    if (alpha && isnan(alpha[i]))
+      FAIL(e, E_NAN, "alpha of pixel (%d, %d) is not a number", (int)(i % f->width), (int)(i / f->width));
+    yuv[0][i] = alpha ? unit_clamp((double)alpha[i]) : 1;
+  }
+  put_plane(f, d, 3, yuv[0]);
+out:
+  for (int k = 0; k < 3; k++) free(yuv[k]);
+  return rc;
+}
+
 int pixels_write(err *e, const float *rgb, const float *alpha, AVFrame *f) {
   int order[4], samples, bits;
+  if (describe(f) && !is_rgb(describe(f)) && !is_gray(describe(f))) return write_yuv(e, rgb, alpha, f);
   if (layout_of(f->format, order, &samples, &bits) != OK)
     return err_set(e, E_UNSUPPORTED, "pixel format %d is not one that is written", f->format);
   const double top = bits == 16 ? 65535 : 255;

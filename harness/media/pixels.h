@@ -20,7 +20,8 @@ int pixels_check(err *e, const char *path, const AVFrame *f) TD_MUST_CHECK;
 int pixels_read(err *e, const AVFrame *f, float *rgb, float *alpha) TD_MUST_CHECK;
 int pixels_read_gray(err *e, const AVFrame *f, float *gray) TD_MUST_CHECK;
 
-/* Fills a new frame's picture: BGRA, BGR0, RGBA64, RGB48, RGBA or RGB24. alpha may be NULL. E_NAN. */
+/* Fills a new frame's picture: BGRA, BGR0, RGBA64, RGB48, RGBA, RGB24, or planar YUV with or without alpha by the
+ * frame's matrix and range (chroma halved where the format does). alpha may be NULL. E_NAN. */
 int pixels_write(err *e, const float *rgb, const float *alpha, AVFrame *f) TD_MUST_CHECK;
 
 /* CRC-32 of an RGB(A) frame's codes, row by row, component by component, 16 bits each: the same for every pixel

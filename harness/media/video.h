@@ -56,17 +56,22 @@ int video_read(err *e, const char *path, const video_options *o, clip *out) TD_M
 int video_read_matte(err *e, const char *path, const clip *like, float **out) TD_MUST_CHECK;
 
 typedef enum video_codec {
-  VIDEO_FFV1, /* lossless, in Matroska; keeps the colour under alpha 0, the colour convention, the frame count and
-                 alpha_chroma */
-  VIDEO_WEBP, /* animated WebP for reports; 8 bits, loops; drops the colour under alpha 0 */
+  VIDEO_FFV1,   /* lossless, in Matroska; keeps the colour under alpha 0; a checksum a frame */
+  VIDEO_WEBP,   /* animated WebP for reports; 8 bits, loops; drops the colour under alpha 0 */
+  VIDEO_PRORES, /* ProRes 4444, in QuickTime: 10-bit colour with loss, alpha exact to 10 bits; for editing programs */
+  VIDEO_VP9,    /* VP9 with alpha beside it, in WebM: 8 bits, 4:2:0, with loss; what browsers play */
 } video_codec;
+/* .mkv, .webp, .mov, .webm: the codec that the ending of a path asks for; E_ARG lists the endings (and the folders of
+ * media/deliver.h). */
+int video_codec_of(err *e, const char *path, video_codec *out) TD_MUST_CHECK;
 typedef struct video_write_options {
   video_codec codec;
-  int bits;    /* 8 (also 0) or 16 */
-  int quality; /* VIDEO_WEBP: 1 to 100, lossy; 0: lossless */
+  int bits;    /* 0: the codec's own; VIDEO_FFV1: 8 (also 0) or 16 */
+  int quality; /* 1 to 100. VIDEO_WEBP: 0 is lossless; VIDEO_VP9: 0 stands for 75 */
 } video_write_options;
 
-/* Values are clamped to [0,1] and rounded half to even; E_NAN when one is not a number. The same clip gives the same
+/* Everything but WebP keeps the colour convention, the frame count and alpha_chroma as tags that video_open reads.
+ * Values are clamped to [0,1] and rounded half to even; E_NAN when one is not a number. The same clip gives the same
  * bytes (no dates, no random ids). Written to a temporary name, then renamed. o may be NULL. */
 int video_write(err *e, const char *path, const clip *c, const video_write_options *o) TD_MUST_CHECK;
 

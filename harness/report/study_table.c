@@ -63,15 +63,15 @@ out:
   return rc;
 }
 
-/* Score cells that are not done: every state but done, one list. Where a clip has a score in process, that one speaks
+/* Score cells that are not done. Where a clip has a score in process, that one speaks
  * for it: its scorers' cells are not further clips. */
 static int unfinished(err *e, store *s, const study *st, int64_t study_id, study_lists *b) {
   int rc = OK, in_process = 0;
   int64_t kept = 0;
   for (int i = 0; i < st->n_metrics; i++) in_process |= st->metrics[i].scorer < 0;
-  TRY(store_cells_in(s, e, study_id, CELL_STATES, &b->missing));
+  TRY(store_cells_undone(s, e, study_id, &b->missing));
   for (int64_t i = 0; i < b->missing.n; i++)
-    if (b->missing.at[i].stage == STAGE_SCORE && b->missing.at[i].state != CELL_DONE && !b->missing.at[i].of_sets &&
+    if (b->missing.at[i].stage == STAGE_SCORE && !b->missing.at[i].of_sets &&
         !(in_process && b->missing.at[i].by_scorer))
       b->missing.at[kept++] = b->missing.at[i];
   b->missing.n = kept;

@@ -4,8 +4,6 @@
 #include "base/mem.h"
 #include "report/table_grid.h"
 
-#define MOST_DRAWS 50000000 /* kept in memory; larger tables draw anew for each comparison */
-
 /* One comparison of two rows on one metric. */
 typedef struct task {
   int64_t column, row, against;
@@ -28,54 +26,35 @@ static int value_state(const tally *y, int64_t row, int64_t column) {
   return y->t->cells[row * y->in->n_metrics + column].state == TABLE_VALUE;
 }
 
-/* The prompts drawn for all comparisons fit only grids whose every prompt has a pair. */
-static int all_prompts(const stats_grid *a, const stats_grid *b) {
-  int64_t per = a->trains * a->samples;
-  for (int64_t p = 0; p < a->prompts; p++) {
-    int any = 0;
-    for (int64_t i = p * per; i < (p + 1) * per; i++) any |= a->defined[i] && b->defined[i];
-    if (!any) return 0;
-  }
-  return 1;
-}
-
-static int compare(const tally *y, err *e, const task *k, const stats_draws *drawn, unsigned char *mask) {
-  stats_options o = y->in->stats;
-  stats_comparison x;
-  if (!value_state(y, k->row, k->column) || !value_state(y, k->against, k->column)) return OK;
-  stats_grid a = tally_grid(y, k->row, k->column, mask), b = tally_grid(y, k->against, k->column, mask + y->g.size);
-  if (drawn->prompts) {
-    stats_use_draws(drawn, &o.bootstrap);
-    if (!all_prompts(&a, &b)) o.bootstrap.prompts = NULL;
-  }
-  int rc = stats_compare(e, &a, &b, &o, &x);
-  if (rc == OK && x.used) *k->out = (table_difference){x.pairs, x.used, x.mean, x.lo, x.hi, x.test.p, NAN};
-  return rc;
-}
-
-/* Comparisons do not depend on each other, so neither do their bits on who makes them. */
+/* All at once, so that they share their draws. */
 static int run(const tally *y, err *e, const tasks *l) {
-  const grid *g = &y->g;
-  stats_draws drawn = {0};
   unsigned char *masks = NULL;
-  int *status = NULL, rc = OK;
-  err *errs = NULL;
-  if (!l->n) return OK; /* draws cost time */
-  const stats_grid shape = {.prompts = g->n_prompts, .trains = g->n_trains, .samples = g->n_samples};
-  if (y->in->stats.bootstrap.replicates <= MOST_DRAWS / g->size)
-    TRY(stats_draw(e, &shape, &y->in->stats.bootstrap, &drawn));
-  TRY(mem_new(e, l->n * 2, g->size, "masks", &masks));
-  TRY(mem_new(e, l->n, sizeof *status, "comparisons", &status));
-  TRY(mem_new(e, l->n, sizeof *errs, "comparisons", &errs));
-#pragma omp parallel for schedule(dynamic)
-  for (int64_t i = 0; i < l->n; i++) status[i] = compare(y, &errs[i], &l->at[i], &drawn, masks + i * 2 * g->size);
-  for (int64_t i = 0; i < l->n; i++)
-    if (status[i] != OK) FAIL(e, status[i], "%s", errs[i].text);
+  stats_grid *a = NULL;
+  stats_comparison *x = NULL;
+  int64_t n = 0, size = y->g.size, *task_of = NULL;
+  int rc = OK;
+  TRY(mem_new(e, 2 * l->n, size, "masks", &masks));
+  TRY(mem_new(e, 2 * l->n, sizeof *a, "comparisons", &a));
+  TRY(mem_new(e, l->n, sizeof *x, "comparisons", &x));
+  TRY(mem_new(e, l->n, sizeof *task_of, "comparisons", &task_of));
+  stats_grid *b = a + l->n;
+  for (int64_t i = 0; i < l->n; i++) {
+    const task *k = &l->at[i];
+    if (!value_state(y, k->row, k->column) || !value_state(y, k->against, k->column)) continue;
+    a[n] = tally_grid(y, k->row, k->column, masks + 2 * n * size);
+    b[n] = tally_grid(y, k->against, k->column, masks + (2 * n + 1) * size);
+    task_of[n++] = i;
+  }
+  TRY(stats_compare_many(e, a, b, n, &y->in->stats, x));
+  for (int64_t i = 0; i < n; i++)
+    if (x[i].used)
+      *l->at[task_of[i]].out =
+          (table_difference){x[i].pairs, x[i].used, x[i].mean, x[i].lo, x[i].hi, x[i].test.p, NAN};
 out:
-  stats_draws_free(&drawn);
   free(masks);
-  free(status);
-  free(errs);
+  free(a);
+  free(x);
+  free(task_of);
   return rc;
 }
 

@@ -203,7 +203,9 @@ int pretrain_run(err *e, const pretrain_request *r, const char *out_path, train_
   TRY(block_vae_load(e, r->vae, vae));
   TRY(world_dist_find(e, "base", &dist));
   TRY(prepare_world(e, &dist, r->data_seed, r->clips, vae, 0, r->threads, &data));
-  rc = ctx_open(&c, &(ctx_options){.backend = "cpu", .threads = r->threads});
+  rc = ctx_open(
+      &c, &(ctx_options){.backend = r->backend ? r->backend : "cpu", .threads = r->threads, .device = r->device});
+  if (*c.note) fprintf(stderr, "%s\n", c.note);
   if (rc == OK) rc = dit_open(&c, &cfg, 1, &m);
   if (rc == OK) rc = dit_init(&c, &m, r->train.seed);
   train_data d = prepared_data(&data);

@@ -31,6 +31,8 @@ typedef struct pretrain_request {
   uint64_t data_seed;
   const char *checkpoint; /* "" for none */
   int threads;
+  const char *backend; /* ctx_options.backend; NULL: cpu */
+  int device;
   const train_hooks *hooks;
 } pretrain_request;
 

@@ -134,6 +134,8 @@ static void child(runner *q, const slot *w, int notes, int threads) {
                    .results = q->r->results,
                    .jobs = &w->jobs,
                    .threads = threads,
+                   .backend = q->r->backend,
+                   .device = q->r->device,
                    .notes = notes,
                    .signals = signals,
                    .self = q->r->self};

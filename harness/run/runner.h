@@ -43,9 +43,11 @@ typedef struct run_event {
 typedef struct run_request {
   const study *study;
   const plan *plan;
-  const char *results;  /* store folder */
-  int jobs;             /* worker processes; 0: one a core */
-  int threads;          /* of each worker; 0: cores / jobs in use */
+  const char *results; /* store folder */
+  int jobs;            /* worker processes; 0: one a core */
+  int threads;         /* of each worker; 0: cores / jobs in use */
+  const char *backend; /* of models: ctx_options.backend; NULL: cpu */
+  int device;
   int retry;            /* failed cells are tried again, and scorers asked again what they failed to answer */
   const char *classes;  /* with retry: as in store_retry; NULL: all */
   const selector *only; /* these cells and what they are made from; of ONLY_FIELDS. NULL: all */

@@ -46,25 +46,20 @@ out:
   return rc;
 }
 
-int stage_model_open(err *e, const stage_cell *cell, int threads, stage_model *out) {
+int stage_model_open(err *e, const stage_cell *cell, const stage_env *env, stage_model *out) {
   int rc = OK;
   const char *config = NULL, *weights = NULL;
-  json *j = NULL;
-  dit_config cfg;
-  st_file *f = NULL;
   *out = (stage_model){0};
   TRY(stage_input(e, cell, "config", &config));
   TRY(stage_input(e, cell, "weights", &weights));
-  TRY(json_read(e, config, &j));
-  TRY(dit_config_read(e, j, config, &cfg));
-  TRY(st_open(e, weights, &f));
-  rc = ctx_open(&out->c, &(ctx_options){.backend = "cpu", .threads = threads});
-  if (rc == OK) rc = dit_open(&out->c, &cfg, 0, &out->m);
-  if (rc == OK) rc = dit_load(&out->c, &out->m, f);
+  rc = ctx_open(
+      &out->c,
+      &(ctx_options){.backend = env->backend ? env->backend : "cpu", .threads = env->threads, .device = env->device});
+  if (*out->c.note) fprintf(stderr, "%s\n", out->c.note);
+  if (*out->c.library) fprintf(stderr, "computing on %s, %s, %s\n", out->c.ops->name, out->c.isa, out->c.library);
+  if (rc == OK) rc = dit_from(&out->c, &(dit_source){.weights = weights, .config = config}, &out->m);
   if (rc != OK) FAIL(e, out->c.err.code, "%s", out->c.err.text);
 out:
-  st_close(f);
-  json_free(j);
   if (rc != OK) stage_model_close(out);
   return rc;
 }
@@ -177,7 +172,11 @@ int stage_pretrain(err *e, stage_cell *c, const stage_env *env) {
   const char *path = NULL;
   train_result result = {0};
   train_hooks hooks = {on_step, on_stop, (void *)(uintptr_t)env};
-  pretrain_request r = {.checkpoint = env->checkpoint, .threads = env->threads, .hooks = &hooks};
+  pretrain_request r = {.checkpoint = env->checkpoint,
+                        .threads = env->threads,
+                        .backend = env->backend,
+                        .device = env->device,
+                        .hooks = &hooks};
   TRY(stage_input(e, c, "config", &r.config));
   TRY(stage_input(e, c, "vae", &r.vae));
   TRY(spec_train_config(e, c->spec, c->hints, STAGE_PRETRAIN, &r.train));
@@ -235,7 +234,7 @@ int stage_train(err *e, stage_cell *c, const stage_env *env) {
   TRY(spec_seed(e, c->spec, "train_seed", &cfg.seed));
   TRY(stage_input(e, c, "data", &latents));
   TRY(prepared_load(e, latents, &data));
-  TRY(stage_model_open(e, c, env->threads, &s));
+  TRY(stage_model_open(e, c, env, &s));
   adapter_shape shape = {.rank = cfg.rank, .gamma = cfg.gamma, .trainable = 1};
   train_data td = prepared_data(&data);
   rc = adapter_open(&s.c, &s.m, &l, &shape, &a);

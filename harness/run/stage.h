@@ -45,6 +45,8 @@ void stage_cell_clear(stage_cell *c);
 
 typedef struct stage_env {
   int threads;
+  const char *backend; /* ctx_options.backend; NULL: cpu */
+  int device;
   const char *checkpoint; /* where a training keeps its state ("" for nowhere) */
   /* A fresh file name ending in `suffix` for an output. */
   int (*temp)(void *user, err *e, const char *suffix, char path[STAGE_PATH]);

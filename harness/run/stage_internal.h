@@ -19,7 +19,7 @@ typedef struct stage_model {
   ctx c;
   dit m;
 } stage_model;
-int stage_model_open(err *e, const stage_cell *cell, int threads, stage_model *out) TD_MUST_CHECK;
+int stage_model_open(err *e, const stage_cell *cell, const stage_env *env, stage_model *out) TD_MUST_CHECK;
 void stage_model_close(stage_model *s);
 
 /* Latent size of the clips a spec asks for. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "media/composite.h"
 #include "media/video.h"
 #include "model/words.h"
 #include "run/stage_internal.h"
@@ -74,17 +75,11 @@ static int check_finite(err *e, const float *z, int64_t n, const char *what) {
 static int reduce_channels(err *e, const block_vae *vae, const float *alpha, int maximum, clip *c) {
   int rc = OK;
   clip three = {0};
+  matte_spread spread;
   TRY(clip_new(e, c->frames, c->height, c->width, 0, &three));
   TRY(block_vae_decode(e, vae, alpha, NULL, &three));
-  int64_t n = clip_voxels(c);
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const float *p = three.rgb + 3 * i;
-    float hi = fmaxf(p[0], fmaxf(p[1], p[2])), lo = fminf(p[0], fminf(p[1], p[2]));
-    sum += (double)hi - (double)lo;
-    if (maximum) c->alpha[i] = hi;
-  }
-  c->alpha_chroma = sum / (double)n;
+  composite_matte(clip_voxels(c), three.rgb, maximum ? c->alpha : NULL, &spread);
+  c->alpha_chroma = spread.mean;
   c->alpha_chroma_known = 1;
 out:
   clip_free(&three);
@@ -213,7 +208,7 @@ int stage_sample(err *e, stage_cell *cells, int64_t n, const stage_env *env) {
   TRY(make_groups(e, cells, n, group));
   TRY(stage_input(e, &cells[0], "vae", &scales));
   TRY(block_vae_load(e, scales, vae));
-  TRY(stage_model_open(e, &cells[0], env->threads, &s));
+  TRY(stage_model_open(e, &cells[0], env, &s));
   for (int64_t i = 0; i < n; i++) {
     if (group[i] != i) continue;
     batch b = {.env = env, .s = &s, .vae = vae, .cell = pick, .done = done, .total = n};

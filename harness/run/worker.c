@@ -288,6 +288,8 @@ static int on_done(void *user, err *e, int64_t cell) {
 
 static stage_env env_of(worker *w, const char *checkpoint) {
   return (stage_env){.threads = w->t->threads,
+                     .backend = w->t->backend,
+                     .device = w->t->device,
                      .checkpoint = checkpoint,
                      .temp = on_temp,
                      .progress = on_progress,

@@ -17,6 +17,8 @@ typedef struct worker_task {
   const char *results;    /* store folder */
   const store_jobs *jobs; /* the pack; all of one stage */
   int threads;
+  const char *backend;
+  int device;
   int notes;   /* pipe to write worker_note to */
   int signals; /* signalfd that delivers SIGTERM: stop, save, cancel the cell; SIGUSR2: the same, but the runner ends
                   the cell */

@@ -77,105 +77,6 @@ int stats_improvement(err *e, const stats_grid *a, const stats_grid *b, double *
   return rc;
 }
 
-/* --- bootstrap -------------------------------------------------------------------------------------------------- */
-
-typedef struct draws {
-  const stats_grid *g;
-  const stats_bootstrap *b;
-  const int64_t *prompt; /* the prompts that have a defined cell */
-  int64_t kept;
-} draws;
-
-/* One index below n: as given, or from the generator, or `whole` where the level is not resampled. */
-static int64_t draw(const draws *d, unsigned level, const int32_t *given, int64_t at, int64_t n, int64_t whole) {
-  if (!(d->b->levels & level)) return whole;
-  if (given) return given[at];
-  rng r = {.seed = d->b->seed, .stream = RNG_BOOTSTRAP, .sub = level};
-  return (int64_t)rng_below(r, (uint64_t)at, (uint64_t)n);
-}
-
-/* Mean over the drawn prompts of the mean of their drawn, defined cells; 0 when there is none. */
-static int replicate(const draws *d, int64_t rep, double *mean) {
-  const stats_grid *g = d->g;
-  double total = 0;
-  int64_t used = 0;
-  for (int64_t j = 0; j < d->kept; j++) {
-    int64_t p = d->prompt[draw(d, STATS_PROMPTS, d->b->prompts, rep * d->kept + j, d->kept, j)], n = 0;
-    double sum = 0;
-    for (int64_t r = 0; r < g->trains; r++) {
-      int64_t train = draw(d, STATS_TRAINS, d->b->trains, rep * g->trains + r, g->trains, r);
-      for (int64_t s = 0; s < g->samples; s++) {
-        int64_t at = ((rep * d->kept + j) * g->trains + r) * g->samples + s;
-        int64_t sample = draw(d, STATS_SAMPLES, d->b->samples, at, g->samples, s);
-        int64_t i = (p * g->trains + train) * g->samples + sample;
-        if (!is_defined(g, i)) continue;
-        sum += g->value[i];
-        n++;
-      }
-    }
-    if (!n) continue;
-    total += sum / (double)n;
-    used++;
-  }
-  *mean = used ? total / (double)used : 0;
-  return used > 0;
-}
-
-int stats_resample(err *e, const stats_grid *g, const stats_bootstrap *b, double *out, int64_t *n) {
-  int rc = OK;
-  int64_t *prompt = NULL, per = g->trains * g->samples;
-  draws d = {.g = g, .b = b};
-  double unused;
-  *n = 0;
-  TRY(mem_new(e, g->prompts, sizeof *prompt, "bootstrap prompts", &prompt));
-  for (int64_t p = 0; p < g->prompts; p++)
-    if (cell_mean(g, p * per, per, &unused)) prompt[d.kept++] = p;
-  d.prompt = prompt;
-  for (int64_t rep = 0; rep < b->replicates; rep++) *n += replicate(&d, rep, &out[*n]);
-out:
-  free(prompt);
-  return rc;
-}
-
-static int draw_level(err *e, const stats_bootstrap *b, unsigned level, int64_t per_replicate, int64_t below,
-                      int32_t **out) {
-  int64_t n = b->replicates * per_replicate;
-  if (below > INT32_MAX) return err_set(e, E_ARG, "bootstrap: too many places");
-  int rc = mem_new(e, n, sizeof **out, "bootstrap draws", out);
-  rng r = {.seed = b->seed, .stream = RNG_BOOTSTRAP, .sub = level};
-  for (int64_t i = 0; rc == OK && i < n; i++) (*out)[i] = (int32_t)rng_below(r, (uint64_t)i, (uint64_t)below);
-  return rc;
-}
-
-int stats_draw(err *e, const stats_grid *shape, const stats_bootstrap *b, stats_draws *out) {
-  int rc = OK;
-  *out = (stats_draws){0};
-  TRY(draw_level(e, b, STATS_TRAINS, shape->trains, shape->trains, &out->trains));
-  TRY(draw_level(e, b, STATS_PROMPTS, shape->prompts, shape->prompts, &out->prompts));
-  TRY(draw_level(e, b, STATS_SAMPLES, stats_cells(shape), shape->samples, &out->samples));
-  return OK;
-out:
-  stats_draws_free(out);
-  return rc;
-}
-
-void stats_use_draws(const stats_draws *d, stats_bootstrap *b) {
-  b->trains = d->trains;
-  b->prompts = d->prompts;
-  b->samples = d->samples;
-}
-
-void stats_draws_free(stats_draws *d) {
-  free(d->trains), free(d->prompts), free(d->samples);
-  *d = (stats_draws){0};
-}
-
-void stats_interval(double *x, int64_t n, double level, double *lo, double *hi) {
-  stats_sort(x, n);
-  *lo = stats_quantile(x, n, (1 - level) / 2);
-  *hi = stats_quantile(x, n, (1 + level) / 2);
-}
-
 /* --- comparison ------------------------------------------------------------------------------------------------- */
 
 stats_options stats_defaults(uint64_t seed) {
@@ -193,16 +94,17 @@ static void count_wins(const double *mean, int64_t n, stats_comparison *out) {
   }
 }
 
-/* Everything that follows from the differences d. `work` has room for replicates, prompts and cells. */
-static int describe(err *e, const stats_grid *d, const stats_options *o, double *work, stats_comparison *out) {
+/* Everything that follows from the differences d and their n replicates. */
+static int describe(err *e, const stats_grid *d, const stats_options *o, double *boot, int64_t n,
+                    stats_comparison *out) {
   int rc = OK;
-  int64_t n;
-  double *mean = work + o->bootstrap.replicates, *pair = mean + d->prompts;
+  double *mean = NULL, *pair;
+  TRY(mem_new(e, d->prompts + stats_cells(d), sizeof *mean, "paired differences", &mean));
+  pair = mean + d->prompts;
   out->used = stats_prompt_means(d, mean);
   if (!out->used) goto out;
-  TRY(stats_resample(e, d, &o->bootstrap, work, &n));
   if (!n) FAIL(e, E_ARG, "bootstrap: no replicate has a defined score");
-  stats_interval(work, n, o->level, &out->lo, &out->hi);
+  stats_interval(boot, n, o->level, &out->lo, &out->hi);
   out->mean = stats_mean(mean, out->used);
   TRY(stats_sign_flip(e, mean, out->used, o->flips, o->bootstrap.seed, &out->test));
   count_wins(mean, out->used, out);
@@ -213,29 +115,91 @@ static int describe(err *e, const stats_grid *d, const stats_options *o, double 
   stats_sort(pair, out->pairs);
   out->iqm = stats_iqm(pair, out->pairs);
 out:
+  free(mean);
+  return rc;
+}
+
+/* Comparisons whose differences are resampled together. */
+typedef struct batch {
+  const stats_grid *a, *b;
+  const stats_options *o;
+  stats_comparison *out;
+  int64_t count;
+  stats_grid *diff;
+  double *d, *boot;
+  unsigned char *mask;
+  int64_t *n;
+  int *status;
+  err *errs;
+} batch;
+
+static int open_batch(err *e, batch *x) {
+  int64_t cells = stats_cells(x->a);
+  int rc = OK;
+  TRY(mem_new(e, x->count, cells * (int64_t)sizeof *x->d, "paired differences", &x->d));
+  TRY(mem_new(e, x->count, cells, "paired differences", &x->mask));
+  TRY(mem_new(e, x->count, x->o->bootstrap.replicates * (int64_t)sizeof *x->boot, "bootstrap", &x->boot));
+  TRY(mem_new(e, x->count, sizeof *x->diff, "comparisons", &x->diff));
+  TRY(mem_new(e, x->count, sizeof *x->n, "comparisons", &x->n));
+  TRY(mem_new(e, x->count, sizeof *x->status, "comparisons", &x->status));
+  TRY(mem_new(e, x->count, sizeof *x->errs, "comparisons", &x->errs));
+  for (int64_t i = 0; i < x->count; i++) {
+    x->diff[i] = x->a[i];
+    x->diff[i].value = x->d + i * cells, x->diff[i].defined = x->mask + i * cells;
+    TRY(stats_difference(e, &x->a[i], &x->b[i], x->d + i * cells, x->mask + i * cells));
+  }
+out:
+  return rc;
+}
+
+static int one_of(const batch *x, int64_t i, err *e) {
+  const stats_grid *a = &x->a[i], *b = &x->b[i];
+  stats_comparison *out = &x->out[i];
+  double cells = (double)stats_cells(a);
+  int defined, rc = OK;
+  *out = (stats_comparison){.prompts = a->prompts, .trains = a->trains, .samples = a->samples};
+  out->single_run = a->trains < 2;
+  if (cells <= 0) return OK;
+  out->undefined_a = 1 - (double)stats_defined(a) / cells;
+  out->undefined_b = 1 - (double)stats_defined(b) / cells;
+  TRY(describe(e, &x->diff[i], x->o, x->boot + i * x->o->bootstrap.replicates, x->n[i], out));
+  TRY(stats_improvement(e, a, b, &out->improvement, &defined));
+out:
+  return rc;
+}
+
+/* Comparisons do not depend on each other, so neither do their bits on who makes them. */
+static int run_batch(err *e, batch *x) {
+  int rc = OK;
+  TRY(open_batch(e, x));
+  TRY(stats_resample_many(e, x->diff, x->count, &x->o->bootstrap, x->boot, x->n));
+#pragma omp parallel for schedule(dynamic) if (x->count > 1)
+  for (int64_t i = 0; i < x->count; i++) x->status[i] = one_of(x, i, &x->errs[i]);
+  for (int64_t i = 0; i < x->count; i++)
+    if (x->status[i] != OK) FAIL(e, x->status[i], "%s", x->errs[i].text);
+out:
+  free(x->diff), free(x->d), free(x->boot), free(x->mask), free(x->n), free(x->status), free(x->errs);
+  return rc;
+}
+
+#define TOGETHER 256 /* bounds the memory of replicates */
+
+int stats_compare_many(err *e, const stats_grid *a, const stats_grid *b, int64_t count, const stats_options *o,
+                       stats_comparison *out) {
+  int rc = OK;
+  for (int64_t i = 0; i < count; i++) {
+    TRY(same_shape(e, &a[0], &a[i]));
+    TRY(same_shape(e, &a[i], &b[i]));
+  }
+  for (int64_t i = 0; rc == OK && i < count; i += TOGETHER) {
+    batch x = {.a = a + i, .b = b + i, .o = o, .out = out + i};
+    x.count = count - i < TOGETHER ? count - i : TOGETHER;
+    rc = run_batch(e, &x);
+  }
+out:
   return rc;
 }
 
 int stats_compare(err *e, const stats_grid *a, const stats_grid *b, const stats_options *o, stats_comparison *out) {
-  int rc = OK, defined;
-  int64_t cells = stats_cells(a);
-  double *d = NULL, *work = NULL;
-  unsigned char *mask = NULL;
-  *out = (stats_comparison){.prompts = a->prompts, .trains = a->trains, .samples = a->samples};
-  out->single_run = a->trains < 2;
-  TRY(same_shape(e, a, b));
-  if (!cells) goto out;
-  TRY(mem_new(e, cells, sizeof *d, "paired differences", &d));
-  TRY(mem_new(e, cells, 1, "paired differences", &mask));
-  TRY(mem_new(e, o->bootstrap.replicates + a->prompts + cells, sizeof *work, "bootstrap", &work));
-  TRY(stats_difference(e, a, b, d, mask));
-  out->undefined_a = 1 - (double)stats_defined(a) / (double)cells;
-  out->undefined_b = 1 - (double)stats_defined(b) / (double)cells;
-  stats_grid diff = *a;
-  diff.value = d, diff.defined = mask;
-  TRY(describe(e, &diff, o, work, out));
-  TRY(stats_improvement(e, a, b, &out->improvement, &defined));
-out:
-  free(d), free(mask), free(work);
-  return rc;
+  return stats_compare_many(e, a, b, 1, o, out);
 }

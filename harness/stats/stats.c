@@ -134,29 +134,33 @@ out:
 }
 
 /* Eight values at a time: their 256 signed sums are tabled, bit for bit as the random words choose them. */
+enum { AT_ONCE = 256 }; /* flips whose random bits are drawn together */
+
 static int flip_some(err *e, const double *d, int64_t n, double limit, int64_t flips, uint64_t seed, double *p) {
   rng r = {.seed = seed, .stream = RNG_BOOTSTRAP, .sub = 8}; /* below 8: the bootstrap's levels */
   int64_t words = (n + 31) / 32, bytes = (n + 7) / 8, hits = 0;
   double(*sum)[256] = NULL;
-  int rc = mem_new(e, bytes, sizeof *sum, "sign flips", &sum);
-  if (rc != OK) return rc;
+  uint32_t *bits = NULL;
+  int rc = OK;
+  TRY(mem_new(e, bytes, sizeof *sum, "sign flips", &sum));
   for (int64_t k = 0; k < bytes; k++) {
     int m = n - 8 * k < 8 ? (int)(n - 8 * k) : 8;
     signed_sums(d + 8 * k, m, sum[k]);
     for (int i = 1 << m; i < 256; i++) sum[k][i] = sum[k][i & ((1 << m) - 1)]; /* bits beyond the last value */
   }
+  TRY(mem_new(e, AT_ONCE * words, sizeof *bits, "sign flips", &bits));
   for (int64_t b = 0; b < flips; b++) {
     double total = 0;
-    uint32_t bits = 0;
-    for (int64_t k = 0; k < bytes; k++) {
-      if (k % 4 == 0) bits = rng_u32(r, (uint64_t)(b * words + k / 4));
-      total += sum[k][bits >> (k % 4 * 8) & 255];
-    }
+    const uint32_t *own = bits + b % AT_ONCE * words;
+    if (b % AT_ONCE == 0) rng_bits(r, (uint64_t)(b * words), AT_ONCE * words, bits);
+    for (int64_t k = 0; k < bytes; k++) total += sum[k][own[k / 4] >> (k % 4 * 8) & 255];
     hits += fabs(total) >= limit;
   }
   *p = (double)(1 + hits) / (double)(1 + flips);
+out:
+  free(bits);
   free(sum);
-  return OK;
+  return rc;
 }
 
 int stats_sign_flip(err *e, const double *d, int64_t n, int64_t flips, uint64_t seed, stats_test *out) {

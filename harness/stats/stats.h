@@ -79,19 +79,13 @@ typedef struct stats_bootstrap {
   const int32_t *trains, *prompts, *samples;
 } stats_bootstrap;
 
-/* The generator's draws of a bootstrap over grids of one shape, made once for many comparisons; with them
- * stats_resample gives the same bits as without. Those of prompts fit only grids whose every prompt has a defined
- * cell: other grids take the rest, with bootstrap.prompts NULL. */
-typedef struct stats_draws {
-  int32_t *trains, *prompts, *samples;
-} stats_draws;
-int stats_draw(err *e, const stats_grid *shape, const stats_bootstrap *b, stats_draws *out) TD_MUST_CHECK;
-void stats_use_draws(const stats_draws *d, stats_bootstrap *b);
-void stats_draws_free(stats_draws *d);
-
 /* Means of the replicates into out[0 .. *n - 1]; replicates whose draws hit no defined cell are left out. */
 int stats_resample(err *e, const stats_grid *g, const stats_bootstrap *b, double *out, int64_t *n) TD_MUST_CHECK;
-/* Percentile interval; sorts x. n > 0. */
+/* The same bits for `count` grids of one shape, with draws made once: those of grid i into out[i * replicates ..
+ * i * replicates + n[i] - 1]. */
+int stats_resample_many(err *e, const stats_grid *g, int64_t count, const stats_bootstrap *b, double *out,
+                        int64_t *n) TD_MUST_CHECK;
+/* Percentile interval; changes the order of x. n > 0. */
 void stats_interval(double *x, int64_t n, double level, double *lo, double *hi);
 
 /* --- agreement of two scores over designs and prompts ----------------------------------------------------------- */
@@ -151,5 +145,8 @@ typedef struct stats_comparison {
 
 int stats_compare(err *e, const stats_grid *a, const stats_grid *b, const stats_options *o,
                   stats_comparison *out) TD_MUST_CHECK;
+/* The same for `count` pairs, all of one shape, with the same bits: out[i] is what is known about a[i] - b[i]. */
+int stats_compare_many(err *e, const stats_grid *a, const stats_grid *b, int64_t count, const stats_options *o,
+                       stats_comparison *out) TD_MUST_CHECK;
 
 #endif

@@ -23,9 +23,9 @@ struct store {
 
 /* The statements that make schema STORE_SCHEMA, NULL at the end. */
 extern const char *const db_schema[];
-/* Scores of sets, a row each. Made in every store that is opened for writing, so that it needs no new schema; a
- * change of its columns needs a new name. */
-extern const char db_view_set[];
+/* Scores of sets, a row each, and the index of standings. Made in every store that is opened for writing, so that
+ * they need no new schema; a change of their columns needs a new name. */
+extern const char db_additions[];
 /* The table of a baseline's facts, if it is not there. */
 extern const char db_baseline_fact[];
 /* Of cells c that store_focus left in view; an SQL function of this connection. */

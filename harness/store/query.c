@@ -261,18 +261,30 @@ out:
   return rc;
 }
 
-int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_cells *out) {
+#define CELLS_OF "SELECT " CELL_COLUMNS " FROM cell c" CELL_JOINS " WHERE (?1=0 OR sc.study_id=?1)"
+
+static int cells_of(store *s, err *e, const char *sql, int64_t study_id, const char *state, store_cells *out) {
   stmt q;
   int rc = OK;
   *out = (store_cells){0};
-  TRY(stmt_open(&q, s, e,
-                "SELECT " CELL_COLUMNS " FROM cell c" CELL_JOINS
-                " WHERE (?1=0 OR sc.study_id=?1) AND (?2 IS NULL OR c.state=?2)" CELL_ORDER));
+  TRY(stmt_open(&q, s, e, sql));
   stmt_int(&q, study_id);
-  stmt_text(&q, state == CELL_STATES ? NULL : store_state_name(state));
+  if (state) stmt_text(&q, state);
   TRY(collect(&q, e, out, sizeof *out->at, fill_cell));
 out:
   return rc;
+}
+
+/* Cells of some states come by the index cell_claim: the others are not looked at. */
+int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_cells *out) {
+  if (state == CELL_STATES) return cells_of(s, e, CELLS_OF CELL_ORDER, study_id, NULL, out);
+  return cells_of(s, e, CELLS_OF " AND c.state=?2" CELL_ORDER, study_id, store_state_name(state), out);
+}
+
+int store_cells_undone(store *s, err *e, int64_t study_id, store_cells *out) {
+  static const char sql[] =
+      CELLS_OF " AND c.state IN('waiting','ready','running','failed','blocked','skipped')" CELL_ORDER;
+  return cells_of(s, e, sql, study_id, NULL, out);
 }
 
 int store_cells_each(store *s, err *e, store_cells *out) {

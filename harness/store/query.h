@@ -53,6 +53,8 @@ typedef struct store_cells {
 int store_cell_find(store *s, err *e, const char *prefix, store_cells *out) TD_MUST_CHECK;
 /* Cells of a study in a state, by (stage, priority, key); CELL_STATES means all. */
 int store_cells_in(store *s, err *e, int64_t study_id, store_state state, store_cells *out) TD_MUST_CHECK;
+/* Those that are not done, in the same order. */
+int store_cells_undone(store *s, err *e, int64_t study_id, store_cells *out) TD_MUST_CHECK;
 /* Every cell of the store, once for each study that has it, by (stage, priority, key, study). */
 int store_cells_each(store *s, err *e, store_cells *out) TD_MUST_CHECK;
 /* Everything the cell was made from (down = 0), or everything made from it (down = 1), nearest first. */

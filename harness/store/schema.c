@@ -2,8 +2,9 @@
 
 /* spec/harness.md 9 with these additions: the stage 'pretrain'; the reason of an undefined measure, in measure and
  * v_score; the index cell_input_up, because promotion and blocking walk inputs downstream; the index study_cell_key,
- * because a cell is asked for its studies; the table baseline_fact; the views v_missing and v_cost. An array of
- * statements, since a portable string literal ends at 4095 bytes. */
+ * because a cell is asked for its studies; the index cell_standing, from which counts and medians are read; the table
+ * baseline_fact; the views v_missing and v_cost. An array of statements, since a portable string literal ends at 4095
+ * bytes. */
 #define BASELINE_FACT                                                                                                \
   "CREATE TABLE IF NOT EXISTS baseline_fact("                                                                        \
   "  name TEXT NOT NULL REFERENCES baseline(name), fact TEXT NOT NULL, value TEXT NOT NULL,"                         \
@@ -119,7 +120,8 @@ const char *const db_schema[] = {
 };
 
 #define FACT(name) " max(iif(m.metric=w.metric || '#" name "', m.value, NULL)) AS " name ","
-const char db_view_set[] =
+const char db_additions[] =
+    "CREATE INDEX IF NOT EXISTS cell_standing ON cell(stage, state, key, done_attempt_id, lease_until_ms);"
     "CREATE VIEW IF NOT EXISTS v_set AS"
     "  SELECT s.name AS study, w.variant, w.train_seed, w.metric, w.against, c.state, a.fail_class,"
     "         max(iif(m.metric=w.metric, m.version, NULL)) AS version,"

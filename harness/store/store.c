@@ -268,7 +268,7 @@ static int set_up(store *s, err *e) {
              "one machine at a time. Put the store on a local disk to lift both limits",
              s->path, fs);
   }
-  TRY(db_exec(s, e, s->mode == STORE_READ ? "SELECT count(*) FROM sqlite_schema" : db_view_set));
+  TRY(db_exec(s, e, s->mode == STORE_READ ? "SELECT count(*) FROM sqlite_schema" : db_additions));
 out:
   return rc;
 }

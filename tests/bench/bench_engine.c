@@ -26,7 +26,8 @@ typedef struct bench {
   ctx c;
   int rounds, json;
   const char *only;
-  text out; /* JSON */
+  text out;     /* JSON */
+  double share; /* of the last case */
 } bench;
 
 static double now(const bench *b) {
@@ -108,6 +109,7 @@ static int measure(bench *b, const char *name, double flops, work_fn work, void 
   }
   double gflops = median(rate, b->rounds) * 1e-9, of_peak = median(share, b->rounds);
   double ms = flops / gflops * 1e-6;
+  b->share = of_peak;
   if (!b->json) printf("%-34s %9.3f ms %8.1f GFLOP/s %6.1f %%\n", name, ms, gflops, 100 * of_peak);
   text_add(&b->out, b->out.n ? ",\n  {\"name\": " : "\n  {\"name\": ");
   text_add_json(&b->out, name);
@@ -181,6 +183,81 @@ static int all_gemm(bench *b) {
   for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) {
     TRY(one_gemm(b, weights[i][0], weights[i][1], weights[i][2], 2));
   }
+out:
+  return rc;
+}
+
+/* --- convolution: the decoder of the released video VAE on one chunk (2 latent frames) of a 240 x 360 tile --- */
+
+static int run_conv(ctx *c, void *arg) {
+  return op_conv3d(c, arg);
+}
+
+typedef struct conv_shape {
+  int frames, height, width, in, out, kt, stride, times; /* times: in a chunk; long ones are cut to 2 frames */
+} conv_shape;
+
+/* Taps of one side that lie inside the picture; the zeros around it are no work. */
+static double taps(int side, int stride) {
+  return stride == 1 ? 3.0 * side - 2 : 3.0 * (side / 2) - (side % 2 == 0);
+}
+
+static double conv_flops(const conv_shape *s) {
+  return 2.0 * s->frames * s->kt * taps(s->height, s->stride) * taps(s->width, s->stride) * s->in * s->out;
+}
+
+static int one_conv(bench *b, const conv_shape *s) {
+  char name[64];
+  op_conv3d_args a = {.frames = s->frames, .height = s->height, .width = s->width, .kt = s->kt, .stride = s->stride};
+  int64_t plane = (int64_t)s->height * s->width;
+  int64_t out = (int64_t)s->frames * op_conv3d_side(s->height, s->stride) * op_conv3d_side(s->width, s->stride);
+  size_t mark = arena_mark(&b->c.mem);
+  int rc = OK;
+  b->share = 0;
+  snprintf(name, sizeof name, "conv %dx3x3%s %dx%dx%d, %d to %d", s->kt, s->stride == 2 ? "/2" : "", s->frames,
+           s->height, s->width, s->in, s->out);
+  if (!wanted(b, name)) return OK;
+  TRY(fresh(&b->c, s->frames * plane, s->in, 1, &a.x));
+  if (s->kt > 1) TRY(fresh(&b->c, 2 * plane, s->in, 1, &a.past));
+  TRY(fresh(&b->c, op_conv3d_w_rows(s->out, s->in, s->kt), CONV_PANEL, 1, &a.w));
+  TRY(fresh(&b->c, 1, s->out, 1, &a.bias));
+  TRY(fresh(&b->c, out, s->out, 1, &a.y));
+  TRY(measure(b, name, conv_flops(s), run_conv, &a));
+out:
+  arena_release(&b->c.mem, mark);
+  return rc;
+}
+
+/* Work of all convolutions of the chunk over the time they take together, as a share of the peak. */
+static void conv_total(const conv_shape *s, const double *share, size_t n, bench *b) {
+  double work = 0, spent = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (!(share[i] > 0)) return; /* not all were measured */
+    work += s[i].times * conv_flops(&s[i]);
+    spent += s[i].times * conv_flops(&s[i]) / share[i];
+  }
+  if (!b->json) printf("%-34s %37.1f %%\n", "conv, a decoded chunk", 100 * work / spent);
+  text_add(&b->out, ",\n  {\"name\": \"conv, a decoded chunk\", \"share\": ");
+  text_add_number(&b->out, work / spent);
+  text_add(&b->out, "}");
+}
+
+static int all_conv(bench *b) {
+  static const conv_shape shapes[] = {
+      {2, 30, 45, 16, 512, 3, 1, 1},     {2, 30, 45, 512, 512, 3, 1, 12},  {4, 60, 90, 512, 512, 1, 1, 1},
+      {4, 60, 90, 512, 256, 3, 1, 1},    {4, 60, 90, 256, 256, 3, 1, 7},   {2, 120, 180, 256, 256, 1, 1, 4},
+      {2, 120, 180, 256, 256, 3, 1, 32}, {2, 240, 360, 256, 256, 1, 1, 4}, {2, 240, 360, 256, 128, 3, 1, 4},
+      {2, 240, 360, 128, 128, 3, 1, 28}, {2, 240, 360, 128, 3, 3, 1, 4}};
+  static const conv_shape encoder[] = {{2, 240, 360, 3, 128, 3, 1, 0}, {2, 240, 360, 128, 128, 1, 2, 0}};
+  enum { N = sizeof shapes / sizeof shapes[0] };
+  double share[N];
+  int rc = OK;
+  for (int i = 0; i < N; i++) {
+    TRY(one_conv(b, &shapes[i]));
+    share[i] = b->share;
+  }
+  conv_total(shapes, share, N, b);
+  for (int i = 0; i < 2; i++) TRY(one_conv(b, &encoder[i]));
 out:
   return rc;
 }
@@ -514,6 +591,7 @@ int main(int argc, char **argv) {
   TRY(ctx_arena(&b.c, (size_t)3 << 30));
   if (!b.json) printf("%s, %d thread(s), peak %.1f GFLOP/s\n", b.c.isa, b.c.threads, peak(&b) * 1e-9);
   TRY(all_gemm(&b));
+  TRY(all_conv(&b));
   TRY(all_attn(&b));
   TRY(all_blocks(&b));
   TRY(text_ok(&b.out, &b.c.err));

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "metrics/farneback.h"
 #include "metrics/metric.h"
+#include "model/vae.h"
 #include "sample.h"
 #include "train.h"
 
@@ -368,6 +369,62 @@ out:
   return rc;
 }
 
+/* --- the video VAE ---------------------------------------------------------------------------------------------- */
+
+static int run_video(bench *b) {
+  enum { T = 3, HIGH = 5, WIDE = 19, IN = 24, OUT = 40, TABLE = 7, PLANE = HIGH * WIDE, ROWS = T * PLANE };
+  int rc = OK;
+  int32_t map[ROWS];
+  for (int i = 0; i < ROWS; i++) map[i] = i % (TABLE + 1) - 1;
+  b->used = 0;
+  op_conv3d_args k = {.x = input(b, ROWS, IN), .past = input(b, 2 * PLANE, IN), .bias = input(b, 1, OUT)};
+  k.w = input(b, op_conv3d_w_rows(OUT, IN, 3), CONV_PANEL);
+  k.y = output(b, ROWS, OUT);
+  k.frames = T, k.height = HIGH, k.width = WIDE, k.kt = 3, k.stride = 1;
+  TRY(op_conv3d(&b->c, &k));
+  TRY(show_view(b, "conv3d", k.y));
+  op_group_norm_args n = {.x = k.y, .w = input(b, 1, OUT), .b = input(b, 1, OUT), .groups = 4, .eps = 1e-6};
+  n.y = output(b, ROWS, OUT), n.scale = input(b, TABLE, OUT), n.shift = input(b, TABLE, OUT);
+  n.map = map, n.act = ACT_SILU;
+  TRY(op_group_norm(&b->c, &n));
+  TRY(show_view(b, "group_norm", n.y));
+  op_resample_args r = {n.y, output(b, 5 * 4 * PLANE, OUT), T, HIGH, WIDE, RESAMPLE_UP_TIME};
+  TRY(op_resample(&b->c, &r));
+  TRY(show_view(b, "resample", r.y));
+out:
+  return rc;
+}
+
+/* Random weights; 5 latents and 17 frames in tiles. */
+static int run_vae(bench *b) {
+  enum { LATENT = 4, SIDE = 7, SMALL = LATENT * 5 * SIDE * SIDE, LARGE = 3 * 17 * 64 * SIDE * SIDE };
+  int rc = OK;
+  vae v = {0};
+  const vae_config cfg = {.in_channels = 3,
+                          .out_channels = 3,
+                          .latent_channels = LATENT,
+                          .blocks = 4,
+                          .channels = {8, 16, 16, 24},
+                          .layers = 1,
+                          .groups = 4,
+                          .time_halvings = 2,
+                          .norm_eps = 1e-6};
+  const vae_options o = {.tile = {48, 40}};
+  TRY(vae_open(&b->c, &cfg, VAE_ENCODER | VAE_DECODER, &v));
+  rng_normal_real((rng){.seed = 41, .stream = RNG_TEST}, 0, v.n_reals, v.w);
+  for (int64_t i = 0; i < v.n_reals; i++) v.w[i] *= R(0.1);
+  b->used = 0;
+  view z = input(b, 1, SMALL), mean = output(b, 1, SMALL), logvar = output(b, 1, SMALL), x = output(b, 1, LARGE);
+  TRY(vae_decode(&b->c, &v, &o, &(vae_shape){1, 5, SIDE, SIDE}, z.p, x.p));
+  TRY(show_view(b, "vae.decode", x));
+  TRY(vae_encode(&b->c, &v, &o, &(vae_shape){1, 17, 8 * SIDE, 8 * SIDE}, x.p, mean.p, logvar.p));
+  TRY(show_view(b, "vae.encode.mean", mean));
+  TRY(show_view(b, "vae.encode.logvar", logvar));
+out:
+  vae_close(&b->c, &v);
+  return rc;
+}
+
 static int run_flow(bench *b) {
   enum { LONG = 4, HIGH = 70, WIDE = 101 };
   static const fb_params list[] = {{0.5, 3, 15, 3, 5, 1.2, 0}, {0.6, 2, 8, 2, 7, 1.5, 1}};
@@ -412,8 +469,8 @@ out:
 }
 
 int main(int argc, char **argv) {
-  static int (*const runs[])(bench *) = {run_random,    run_gemm,  run_norms, run_rows,   run_attention,
-                                         run_optimiser, run_model, run_flow,  run_metrics};
+  static int (*const runs[])(bench *) = {run_random, run_gemm,  run_norms, run_rows, run_attention, run_optimiser,
+                                         run_model,  run_video, run_vae,   run_flow, run_metrics};
   int rc = OK, missing = 0;
   bench b = {0};
   if (argc != 3) {

@@ -567,6 +567,90 @@ void case_colsum(void **state) {
   each_shape(colsum_shape);
 }
 
+/* --- the text encoder ------------------------------------------------------------------------------------------ */
+
+static void rmsnorm_shape(ctx *c, shape s) {
+  for (int in_place = 0; in_place < 2; in_place++) {
+    mat x = mat_random(s.rows, s.cols, s.pad, 101, -2, 3), w = mat_random(1, s.cols, 0, 102, 0.5, 1.5);
+    mat y = mat_new(s.rows, s.cols, 3), before = mat_copy(&x);
+    double *want = doubles(s.rows * s.cols);
+    for (int64_t r = 0; r < s.rows; r++) {
+      double square = 0;
+      for (int64_t j = 0; j < s.cols; j++) square += pow((double)mat_at(&x, r, j), 2) / (double)s.cols;
+      for (int64_t j = 0; j < s.cols; j++)
+        want[r * s.cols + j] = (double)mat_at(&x, r, j) / sqrt(square + 0.25) * (double)mat_at(&w, 0, j);
+    }
+    run(c, "rmsnorm", op_rmsnorm(c, &(op_rmsnorm_args){.x = x.v, .y = in_place ? x.v : y.v, .w = w.v, .eps = 0.25}));
+    below("rmsnorm", in_place ? &x : &y, want, LIMIT);
+    if (!in_place) mat_unchanged("rmsnorm", &x, &before);
+    free(want);
+    mat_free(&x), mat_free(&w), mat_free(&y), mat_free(&before);
+  }
+}
+
+void case_rmsnorm(void **state) {
+  (void)state;
+  each_shape(rmsnorm_shape);
+}
+
+/* Into a third matrix, over x and over g. */
+static void act_mul_shape(ctx *c, shape s) {
+  for (int where = 0; where < 3; where++) {
+    mat x = mat_random(s.rows, s.cols, s.pad, 111, -3, 3), g = mat_random(s.rows, s.cols, 2, 112, -2, 2);
+    mat y = mat_new(s.rows, s.cols, 1), *to = where == 0 ? &y : where == 1 ? &x : &g;
+    double *want = doubles(s.rows * s.cols);
+    for (int64_t i = 0; i < s.rows * s.cols; i++) {
+      double v = (double)mat_at(&x, i / s.cols, i % s.cols);
+      want[i] = 0.5 * v * (1 + tanh(sqrt(2 / acos(-1)) * (v + 0.044715 * v * v * v))) *
+                (double)mat_at(&g, i / s.cols, i % s.cols);
+    }
+    run(c, "act_mul", op_act_mul(c, &(op_act_mul_args){.x = x.v, .g = g.v, .y = to->v, .act = ACT_GELU_TANH}));
+    below("act_mul", to, want, LIMIT);
+    free(want);
+    mat_free(&x), mat_free(&g), mat_free(&y);
+  }
+}
+
+void case_act_mul(void **state) {
+  (void)state;
+  each_shape(act_mul_shape);
+}
+
+/* Three heads of n queries and keys; a table of five buckets. */
+static void softmax_rel_size(ctx *c, int64_t n, int in_place) {
+  enum { HEADS = 3, BUCKETS = 5 };
+  mat x = mat_random(HEADS * n, n, 3, 121, -20, 20), table = mat_random(BUCKETS, HEADS, 2, 122, -4, 4);
+  mat y = mat_new(HEADS * n, n, 1);
+  double *want = doubles(HEADS * n * n);
+  int32_t *bucket = malloc((size_t)(2 * n) * sizeof *bucket);
+  if (!bucket) fail_msg("no memory");
+  for (int64_t d = 0; d < 2 * n - 1; d++) bucket[d] = (int32_t)(d * 7 % BUCKETS);
+  for (int64_t r = 0; r < HEADS * n; r++) {
+    double max = -INFINITY, sum = 0, *row = want + r * n;
+    for (int64_t j = 0; j < n; j++) {
+      row[j] = (double)mat_at(&x, r, j) + (double)mat_at(&table, bucket[j - r % n + n - 1], r / n);
+      max = fmax(max, row[j]);
+    }
+    for (int64_t j = 0; j < n; j++) sum += row[j] = exp(row[j] - max);
+    for (int64_t j = 0; j < n; j++) row[j] /= sum;
+  }
+  op_softmax_rel_args a = {.x = x.v, .y = in_place ? x.v : y.v, .table = table.v, .bucket = bucket};
+  run(c, "softmax_rel", op_softmax_rel(c, &a));
+  below("softmax_rel", in_place ? &x : &y, want, 3 * LIMIT);
+  free(want);
+  free(bucket);
+  mat_free(&x), mat_free(&table), mat_free(&y);
+}
+
+void case_softmax_rel(void **state) {
+  (void)state;
+  static const int64_t sizes[] = {1, 2, 31, 32, 33, 65, 226};
+  ctx c;
+  opened(&c);
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) softmax_rel_size(&c, sizes[i], i % 2);
+  ctx_close(&c);
+}
+
 /* --- patches --------------------------------------------------------------------------------------------------- */
 
 void case_patch(void **state) {
@@ -743,6 +827,16 @@ static void golden_ln(fixture *x, const char *op, double eps) {
   unload(x);
 }
 
+static void golden_rms(fixture *x) {
+  real y[7 * 64];
+  check_nan(y, 7 * 64);
+  op_rmsnorm_args a = {.x = view_of(load(x, "rms_norm", "x"), 7, 64), .y = view_of(y, 7, 64), .eps = 1e-6};
+  a.w = view_of(load(x, "rms_norm", "w"), 1, 64);
+  run(&x->c, "rms_norm", op_rmsnorm(&x->c, &a));
+  check_below("rms_norm", golden_rel("rms_norm", y, tensor(x, "rms_norm", "y")), 1e-5);
+  unload(x);
+}
+
 void case_golden(void **state) {
   (void)state;
   fixture x = {0};
@@ -752,6 +846,7 @@ void case_golden(void **state) {
   golden_act(&x, "silu", ACT_SILU);
   golden_ln(&x, "layer_norm.1e-5", 1e-5);
   golden_ln(&x, "layer_norm.1e-6", 1e-6);
+  golden_rms(&x);
   st_close(x.f);
   ctx_close(&x.c);
 }

@@ -18,6 +18,9 @@ void case_patch(void **state);
 void case_mse_sumsq(void **state);
 void case_adamw(void **state);
 void case_long_rows(void **state);
+void case_rmsnorm(void **state);
+void case_act_mul(void **state);
+void case_softmax_rel(void **state);
 void case_golden(void **state);
 
 #define OPS_CASES                                                                                                    \
@@ -26,6 +29,7 @@ void case_golden(void **state);
       cmocka_unit_test(case_headnorm_rope_bwd), cmocka_unit_test(case_gate_add), cmocka_unit_test(case_add_rows),    \
       cmocka_unit_test(case_act), cmocka_unit_test(case_colsum), cmocka_unit_test(case_patch),                       \
       cmocka_unit_test(case_mse_sumsq), cmocka_unit_test(case_adamw), cmocka_unit_test(case_long_rows),              \
+      cmocka_unit_test(case_rmsnorm), cmocka_unit_test(case_act_mul), cmocka_unit_test(case_softmax_rel),            \
       cmocka_unit_test(case_golden)
 
 #endif

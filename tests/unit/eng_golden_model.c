@@ -13,6 +13,8 @@
 #include "golden.h"
 #include "model/plan.h"
 #include "model/probe.h"
+#include "base/rng.h"
+#include "model/vae.h"
 #include "sample.h"
 #include "variants/variant.h"
 
@@ -385,14 +387,15 @@ static void test_train_base(void **state) {
 
 typedef struct watcher {
   const st_file *want;
-  const char *run;
+  const char *run; /* with its dot */
+  int64_t n;
   double worst;
   int seen;
 } watcher;
 
 static double rel_step(const st_file *f, const char *run, const char *what, int step, const float *got, int64_t n) {
   char name[64];
-  snprintf(name, sizeof name, "%s.%s", run, what);
+  snprintf(name, sizeof name, "%s%s", run, what);
   const st_tensor *t = st_find(f, name);
   double top = 0, worst = 0;
   if (!t) fail_msg("golden file has no %s", name);
@@ -405,12 +408,10 @@ static double rel_step(const st_file *f, const char *run, const char *what, int 
   return worst / top;
 }
 
-static int on_step(void *user, int step, int64_t t, const float *v, const float *latents) {
+static int on_step(void *user, const sample_step *s) {
   watcher *w = user;
-  (void)t;
-  int64_t n = 4 * 16 * 6 * 8;
-  w->worst = fmax(w->worst, rel_step(w->want, w->run, "v", step, v, n));
-  w->worst = fmax(w->worst, rel_step(w->want, w->run, "latents", step, latents, n));
+  w->worst = fmax(w->worst, rel_step(w->want, w->run, "v", s->step, s->v, w->n));
+  w->worst = fmax(w->worst, rel_step(w->want, w->run, "latents", s->step, s->latents, w->n));
   w->seen++;
   return OK;
 }
@@ -425,7 +426,9 @@ static void pipeline_case(bench *b, const st_file *in, const char *run, const ch
   memcpy(start + half, z->data, (size_t)half * 4);
   snprintf(name, sizeof name, "%s.noise", run);
   const st_tensor *noise = st_find(in, name);
-  watcher w = {in, run, 0, 0};
+  char prefix[48];
+  snprintf(prefix, sizeof prefix, "%s.", run);
+  watcher w = {in, prefix, 2 * half, 0, 0};
   uint64_t seed = 0;
   open_design(b, by, 0);
   sample_request r = {.clips = 1,
@@ -464,12 +467,97 @@ static void test_pipeline(void **state) {
   close_model(&b);
 }
 
+/* Posterior sample of the image -> latents of the first frame, zeros behind, four steps on the 32-channel model. */
+static void test_pipeline_i2v(void **state) {
+  (void)state;
+  enum { PLANE = 16 * 6 * 8 };
+  bench b;
+  float image[2 * PLANE] = {0}, rgb[3 * PLANE];
+  open_model(&b, "dit_i2v", 0);
+  open_design(&b, "base", 0);
+  st_file *in = open_golden(&b.c, "pipeline_i2v.safetensors");
+  const float *mean = st_find(in, "in.mean")->data, *logvar = st_find(in, "in.logvar")->data,
+              *eps = st_find(in, "in.posterior_noise")->data, *want = st_find(in, "image_latents")->data;
+  vae_image_latents(PLANE, mean, logvar, eps, 0.7, image);
+  for (int i = 0; i < PLANE; i++)
+    if (!(fabsf(image[i] - want[i]) <= 1e-5f))
+      fail_msg("image latent %d: %g, not %g", i, (double)image[i], (double)want[i]);
+  watcher w = {in, "", 3 * PLANE, 0, 0};
+  uint64_t seed = 0;
+  sample_config f = {.sampler = SAMPLER_DPM, .steps = 4, .guidance = 6, .cfg = CFG_DYNAMIC_RELEASED, .snr_shift = 1};
+  sample_request r = {.clips = 1,
+                      .frames = 3,
+                      .height = 6,
+                      .width = 8,
+                      .seeds = &seed,
+                      .n_text = 10,
+                      .text_dim = 32,
+                      .text = st_find(in, "in.text_cond")->data,
+                      .null_text = st_find(in, "in.text_uncond")->data,
+                      .image = image,
+                      .start = st_find(in, "in.start")->data,
+                      .step_noise = st_find(in, "noise")->data,
+                      .watch = on_step,
+                      .user = &w};
+  CHECK_OK(&b.c, sample_run(&b.c, &b.m, &b.a, &b.d, &f, &r, rgb, NULL));
+  assert_int_equal(w.seen, 4);
+  if (!(w.worst <= 1e-4)) fail_msg("image to video: %.3g", w.worst);
+  r.watch = NULL;
+  image[7] += 1; /* the image matters, and its absence is noticed */
+  float other[3 * PLANE];
+  CHECK_OK(&b.c, sample_run(&b.c, &b.m, &b.a, &b.d, &f, &r, other, NULL));
+  assert_memory_not_equal(rgb, other, sizeof rgb);
+  r.image = NULL;
+  assert_int_equal(sample_run(&b.c, &b.m, &b.a, &b.d, &f, &r, other, NULL), E_ARG);
+  st_close(in);
+  close_design(&b);
+  close_model(&b);
+}
+
+/* A joint design on an image-to-video model: each half sees its own image; without exchange the picture is base's. */
+static void test_i2v_joint(void **state) {
+  (void)state;
+  enum { PLANE = 16 * 6 * 8 };
+  bench b;
+  static float image[2 * PLANE], rgb[2][3 * PLANE], alpha[2][3 * PLANE];
+  uint64_t seed = 5;
+  rng_normal((rng){.seed = 3, .stream = RNG_TEST}, 0, PLANE, image);
+  open_model(&b, "dit_i2v", 0);
+  st_file *in = open_golden(&b.c, "pipeline_i2v.safetensors");
+  sample_config f = {.sampler = SAMPLER_DDIM, .steps = 2, .guidance = 3, .cfg = CFG_CONSTANT, .snr_shift = 1};
+  sample_request r = {.clips = 1,
+                      .frames = 3,
+                      .height = 6,
+                      .width = 8,
+                      .seeds = &seed,
+                      .n_text = 10,
+                      .text_dim = 32,
+                      .text = st_find(in, "in.text_cond")->data,
+                      .null_text = st_find(in, "in.text_uncond")->data,
+                      .image = image};
+  CHECK_OK(&b.c, design_parse(&b.c.err, "sequence:rgb_to_alpha=off", &b.d));
+  design_layout(&b.d, &b.l);
+  CHECK_OK(&b.c, adapter_open(&b.c, &b.m, &b.l, &(adapter_shape){.rank = 4, .gamma = .25}, &b.a));
+  CHECK_OK(&b.c, adapter_init(&b.c, &b.a, &b.m, &b.l, 1));
+  CHECK_OK(&b.c, sample_run(&b.c, &b.m, &b.a, &b.d, &f, &r, rgb[0], alpha[0]));
+  rng_normal((rng){.seed = 4, .stream = RNG_TEST}, 0, PLANE, image + PLANE);
+  CHECK_OK(&b.c, sample_run(&b.c, &b.m, &b.a, &b.d, &f, &r, rgb[1], alpha[1]));
+  assert_memory_equal(rgb[0], rgb[1], sizeof rgb[0]);
+  assert_memory_not_equal(alpha[0], alpha[1], sizeof alpha[0]);
+  close_design(&b);
+  CHECK_OK(&b.c, design_parse(&b.c.err, "base", &b.d));
+  CHECK_OK(&b.c, sample_run(&b.c, &b.m, NULL, &b.d, &f, &r, rgb[1], NULL));
+  assert_memory_equal(rgb[0], rgb[1], sizeof rgb[0]);
+  st_close(in);
+  close_model(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_rope),     cmocka_unit_test(test_bf16),  cmocka_unit_test(test_sincos),
-      cmocka_unit_test(test_pt2),      cmocka_unit_test(test_i2v),   cmocka_unit_test(test_15_i2v),
-      cmocka_unit_test(test_designs),  cmocka_unit_test(test_train), cmocka_unit_test(test_train_base),
-      cmocka_unit_test(test_pipeline),
+      cmocka_unit_test(test_rope),         cmocka_unit_test(test_sincos),     cmocka_unit_test(test_pt2),
+      cmocka_unit_test(test_i2v),          cmocka_unit_test(test_15_i2v),     cmocka_unit_test(test_designs),
+      cmocka_unit_test(test_train),        cmocka_unit_test(test_train_base), cmocka_unit_test(test_pipeline),
+      cmocka_unit_test(test_pipeline_i2v), cmocka_unit_test(test_i2v_joint),  cmocka_unit_test(test_bf16),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

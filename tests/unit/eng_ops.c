@@ -167,6 +167,37 @@ static void fronts_gemm(void **state) {
   ctx_close(&f.c);
 }
 
+static void fronts_text(void **state) {
+  (void)state;
+  fronts f = fronts_open();
+  view x = fake(&f, 6, 16), y = fake(&f, 6, 16), w = fake(&f, 1, 16);
+  op_rmsnorm_args r = {.x = x, .y = y, .w = fake(&f, 1, 15), .eps = 1e-6};
+  REFUSED(f, E_SHAPE, "op_rmsnorm: w is [1,15], must be [1,16]", op_rmsnorm(&f.c, &r));
+  r.w = w, r.eps = -1;
+  REFUSED(f, E_ARG, "op_rmsnorm: eps is -1", op_rmsnorm(&f.c, &r));
+  r.eps = 1e-6, r.y = view_rows(x, 1, 6);
+  REFUSED(f, E_ARG, "op_rmsnorm: y [6,16] overlaps x [6,16]", op_rmsnorm(&f.c, &r));
+  r.y = x;
+  ACCEPTED(f, op_rmsnorm(&f.c, &r));
+  assert_true(f.c.count[OP_RMSNORM].flops == 4.0 * 6 * 16);
+  op_act_mul_args m = {.x = x, .g = fake(&f, 5, 16), .y = y, .act = ACT_GELU_TANH};
+  REFUSED(f, E_SHAPE, "op_act_mul: g [5,16] and x [6,16] differ", op_act_mul(&f.c, &m));
+  m.g = y, m.act = (op_act)9;
+  REFUSED(f, E_ARG, "op_act_mul: unknown activation 9", op_act_mul(&f.c, &m));
+  m.act = ACT_GELU_TANH;
+  ACCEPTED(f, op_act_mul(&f.c, &m));
+  assert_true(f.c.count[OP_ACT_MUL].flops == 9.0 * 6 * 16);
+  op_softmax_rel_args s = {.x = fake(&f, 12, 4), .y = fake(&f, 12, 4), .table = fake(&f, 8, 2)};
+  REFUSED(f, E_SHAPE, "op_softmax_rel: x [12,4] is not [2 * n, n], with a column of table [8,2] for each head",
+          op_softmax_rel(&f.c, &s));
+  s.table = fake(&f, 8, 3);
+  REFUSED(f, E_ARG, "op_softmax_rel: bias needs a row map", op_softmax_rel(&f.c, &s));
+  s.bucket = fake_map(&f);
+  ACCEPTED(f, op_softmax_rel(&f.c, &s));
+  assert_true(f.c.count[OP_SOFTMAX_REL].flops == 6.0 * 12 * 4);
+  ctx_close(&f.c);
+}
+
 static void fronts_ln(void **state) {
   (void)state;
   fronts f = fronts_open();
@@ -440,6 +471,10 @@ static void map_range(void **state) {
   op_ln_mod_args l = {.x = x.v, .y = x.v, .scale = t.v, .map = map};
   check_error(&c, op_ln_mod(&c, &l), E_ARG, "op_ln_mod: map[2] is 2, the table has 2 rows");
   mat_unchanged("refused calls", &x, &before);
+  const int32_t far[] = {0, 1, 2};
+  op_softmax_rel_args rel = {.x = view_of(x.v.p, 2, 2), .y = view_of(x.v.p, 2, 2), .bucket = far};
+  rel.table = view_of(t.v.p, 2, 1);
+  check_error(&c, op_softmax_rel(&c, &rel), E_ARG, "op_softmax_rel: bucket[2] is 2, the table has 2 rows");
   op_ln_mod_args wide = {.x = view_of(x.v.p, 1, 1 << 20), .y = view_of(x.v.p, 1, 1 << 20)};
   check_error(&c, op_ln_mod(&c, &wide), E_UNSUPPORTED,
               "op_ln_mod: 1048576 columns are more than the cpu backend's scratch holds");
@@ -622,6 +657,40 @@ static void sweep_products(sweep *s) {
   taken_view(s, OP_ATTN_SMALL_BWD, b.dv);
 }
 
+static void sweep_text(sweep *s) {
+  enum { N = 70, HEADS = 3, BUCKETS = 4 };
+  ctx *c = &s->c;
+  view x = data(s, ROWS, COLS), g = data(s, ROWS, COLS), y = data(s, ROWS, COLS), w = data(s, 1, COLS);
+  view logits = data(s, HEADS * N, N), table = data(s, BUCKETS, HEADS);
+  int32_t host[2 * N - 1], *bucket = hold(s, sizeof host);
+  for (int d = 0; d < 2 * N - 1; d++) host[d] = d % BUCKETS;
+  ACCEPTED(*s, op_upload(c, bucket, host, sizeof host));
+  ACCEPTED(*s, op_rmsnorm(c, &(op_rmsnorm_args){.x = x, .y = y, .w = w, .eps = 1e-6}));
+  taken_view(s, OP_RMSNORM, y);
+  ACCEPTED(*s, op_act_mul(c, &(op_act_mul_args){.x = x, .g = g, .y = y, .act = ACT_GELU_TANH}));
+  taken_view(s, OP_ACT_MUL, y);
+  ACCEPTED(*s, op_softmax_rel(c, &(op_softmax_rel_args){.x = logits, .y = logits, .table = table, .bucket = bucket}));
+  taken_view(s, OP_SOFTMAX_REL, logits);
+}
+
+static void sweep_video(sweep *s) {
+  enum { F = 3, H = 5, W = 7, IN = 36, OUT = 33, N = F * H * W };
+  ctx *c = &s->c;
+  view x = data(s, N, IN), past = data(s, 2 * H * W, IN), y = data(s, N, OUT), bias = data(s, 1, OUT);
+  view w = data(s, op_conv3d_w_rows(OUT, IN, 3), CONV_PANEL), gain = data(s, 1, IN), shift = data(s, 1, IN);
+  op_conv3d_args a = {.x = x, .past = past, .w = w, .bias = bias, .y = y, .frames = F, .height = H, .width = W};
+  a.kt = 3, a.stride = 1;
+  ACCEPTED(*s, op_conv3d(c, &a));
+  taken_view(s, OP_CONV3D, y);
+  op_group_norm_args g = {.x = x, .y = x, .w = gain, .b = shift, .groups = 6, .eps = 1e-6, .act = ACT_SILU};
+  ACCEPTED(*s, op_group_norm(c, &g));
+  taken_view(s, OP_GROUP_NORM, x);
+  view up = data(s, 5 * 4 * H * W, IN);
+  op_resample_args r = {.x = x, .y = up, .frames = F, .height = H, .width = W, .kind = RESAMPLE_UP_TIME};
+  ACCEPTED(*s, op_resample(c, &r));
+  taken_view(s, OP_RESAMPLE, up);
+}
+
 /* False when this CPU lacks the level. */
 static int sweep_run(sweep *s, const char *backend, const char *isa, int threads) {
   *s = (sweep){.tag = 1000};
@@ -634,6 +703,8 @@ static int sweep_run(sweep *s, const char *backend, const char *isa, int threads
   sweep_norms(s);
   sweep_tables(s);
   sweep_products(s);
+  sweep_text(s);
+  sweep_video(s);
   for (int i = 0; i < s->n; i++) s->c.ops->release(&s->c, s->held[i]);
   ctx_close(&s->c);
   return 1;
@@ -662,7 +733,8 @@ static void bits_over_levels(void **state) {
   if (!sweep_run(&v2, "cpu", "v2", 2) || !sweep_run(&v3, "cpu", "v3", 2)) skip();
   /* without fused multiply-add products and exponentials round otherwise; the rest must not */
   for (int i = 0; i < OP_COUNT; i++)
-    if (i != OP_GEMM && i != OP_ACT && i != OP_ACT_BWD && (i < OP_ATTN || i > OP_ATTN_SMALL_BWD))
+    if (i != OP_GEMM && i != OP_ACT && i != OP_ACT_BWD && i != OP_ACT_MUL && i != OP_SOFTMAX_REL && i != OP_CONV3D &&
+        i != OP_GROUP_NORM && (i < OP_ATTN || i > OP_ATTN_SMALL_BWD))
       if (v2.hash[i] != v3.hash[i]) fail_msg("op_%s: other bits on v3 than on v2", op_name((op_id)i));
   if (!sweep_run(&v4, "cpu", "v4", 2)) skip();
   same_bits(&v3, &v4, "on v4 than on v3");
@@ -803,6 +875,7 @@ int main(void) {
       cmocka_unit_test(fronts_overlap),
       cmocka_unit_test(fronts_gemm),
       cmocka_unit_test(fronts_ln),
+      cmocka_unit_test(fronts_text),
       cmocka_unit_test(fronts_ln_bwd),
       cmocka_unit_test(fronts_heads),
       cmocka_unit_test(fronts_attn),

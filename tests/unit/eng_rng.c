@@ -216,6 +216,25 @@ static void below(void **state) {
   }
 }
 
+/* Many at once are each alone, from any first element and of any length. */
+static void many_bits(void **state) {
+  (void)state;
+  enum { MOST = 600 };
+  static const int64_t from[] = {0, 1, 2, 3, 255, 256, 257}, length[] = {0, 1, 3, 127, 128, 129, 256, 599};
+  uint32_t bits[MOST + 1], draws[MOST + 1];
+  for (size_t a = 0; a < sizeof from / sizeof *from; a++)
+    for (size_t b = 0; b < sizeof length / sizeof *length; b++) {
+      for (int i = 0; i <= MOST; i++) bits[i] = draws[i] = 0xdeadbeef;
+      rng_bits(test_rng, (uint64_t)from[a], length[b], bits);
+      rng_below_many(test_rng, (uint64_t)from[a], length[b], 1000, draws);
+      for (int64_t i = 0; i < length[b]; i++) {
+        assert_int_equal(bits[i], rng_u32(test_rng, (uint64_t)(from[a] + i)));
+        assert_int_equal(draws[i], rng_below(test_rng, (uint64_t)(from[a] + i), 1000));
+      }
+      assert_true(bits[length[b]] == 0xdeadbeef && draws[length[b]] == 0xdeadbeef);
+    }
+}
+
 static void permutation(void **state) {
   (void)state;
   int64_t p[1000], count[27] = {0};
@@ -265,10 +284,11 @@ static void seeds_and_salts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(known_answers), cmocka_unit_test(addressing),   cmocka_unit_test(same_bits_everywhere),
-      cmocka_unit_test(ranges),        cmocka_unit_test(widened),      cmocka_unit_test(transform_is_accurate),
-      cmocka_unit_test(moments),       cmocka_unit_test(distribution), cmocka_unit_test(independence),
-      cmocka_unit_test(below),         cmocka_unit_test(permutation),  cmocka_unit_test(seeds_and_salts),
+      cmocka_unit_test(known_answers),   cmocka_unit_test(addressing),   cmocka_unit_test(same_bits_everywhere),
+      cmocka_unit_test(ranges),          cmocka_unit_test(widened),      cmocka_unit_test(transform_is_accurate),
+      cmocka_unit_test(moments),         cmocka_unit_test(distribution), cmocka_unit_test(independence),
+      cmocka_unit_test(below),           cmocka_unit_test(many_bits),    cmocka_unit_test(permutation),
+      cmocka_unit_test(seeds_and_salts),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -417,6 +417,146 @@ static void sequences(void **state) {
   clip_free(&c);
 }
 
+/* A clip that a codec with loss can do something with: a soft disc that moves over a ramp. */
+static clip smooth(int frames, int height, int width) {
+  err e = {0};
+  clip c;
+  need(clip_new(&e, frames, height, width, 1, &c), &e);
+  for (int64_t i = 0; i < clip_voxels(&c); i++) {
+    int t = (int)(i / (height * width)), y = (int)(i / width % height), x = (int)(i % width);
+    double r = hypot(y - height / 2., x - width / 2. - t);
+    c.alpha[i] = (float)fmin(1, fmax(0, height / 3. - r));
+    c.rgb[3 * i] = (float)x / (float)width;
+    c.rgb[3 * i + 1] = (float)y / (float)height;
+    c.rgb[3 * i + 2] = .25f;
+  }
+  c.colour = CLIP_STRAIGHT;
+  c.fps = 12;
+  c.alpha_chroma = .125;
+  c.alpha_chroma_known = 1;
+  return c;
+}
+
+static double mean_apart(const float *a, const float *b, int64_t n, double *most) {
+  double sum = 0;
+  *most = 0;
+  for (int64_t i = 0; i < n; i++) {
+    double d = fabs((double)a[i] - (double)b[i]);
+    sum += d;
+    *most = fmax(*most, d);
+  }
+  return sum / (double)n;
+}
+
+/* What a codec with loss may lose of the clip above: the largest difference of an alpha, the mean one of a colour. */
+typedef struct loss {
+  const char *file;
+  video_codec codec;
+  double alpha, colour;
+} loss;
+
+static void lossy_case(const loss *l, int height, int width) {
+  err e = {0};
+  clip c = smooth(9, height, width), d;
+  video_codec codec;
+  char one[HASH_HEX], two[HASH_HEX];
+  double most;
+  need(video_codec_of(&e, l->file, &codec), &e);
+  assert_int_equal(codec, l->codec);
+  int rc = video_write(&e, at(l->file), &c, &(video_write_options){.codec = codec});
+  if (rc == E_UNSUPPORTED) skip(); /* an FFmpeg without this encoder */
+  need(rc, &e);
+  need(hash_file(&e, at(l->file), one), &e);
+  need(video_write(&e, at(l->file), &c, &(video_write_options){.codec = codec}), &e);
+  need(hash_file(&e, at(l->file), two), &e);
+  assert_string_equal(one, two);
+  need(video_read(&e, at(l->file), &(video_options){.need_alpha = 1}, &d), &e);
+  assert_int_equal(d.frames, 9);
+  assert_int_equal(d.height, height);
+  assert_int_equal(d.width, width);
+  near(d.fps, 12, 1e-3);
+  assert_int_equal(d.colour, CLIP_STRAIGHT);
+  assert_true(d.alpha_chroma_known);
+  near(d.alpha_chroma, .125, 1e-9);
+  double mean = mean_apart(d.alpha, c.alpha, clip_voxels(&c), &most);
+  if (!(most <= l->alpha)) fail_msg("%s: alpha is off by %g, %g in the mean", l->file, most, mean);
+  mean = mean_apart(d.rgb, c.rgb, 3 * clip_voxels(&c), &most);
+  if (!(mean <= l->colour)) fail_msg("%s: colour is off by %g in the mean, %g at most", l->file, mean, most);
+  clip_free(&d);
+  c.colour = CLIP_PREMULTIPLIED; /* other colours under the same alpha are told apart */
+  need(video_write(&e, at(l->file), &c, &(video_write_options){.codec = codec}), &e);
+  need(video_read(&e, at(l->file), NULL, &d), &e);
+  assert_int_equal(d.colour, CLIP_PREMULTIPLIED);
+  clip_free(&d);
+  c.rgb[5] = NAN;
+  refuse(video_write(&e, at(l->file), &c, &(video_write_options){.codec = codec}), E_NAN, &e, "not a number");
+  clip_free(&c);
+}
+
+/* Alpha of ProRes 4444 passes 10 bits going in and up to 12 coming out: half a step of each. Chroma of VP9 is halved.
+ */
+static void prores(void **state) {
+  (void)state;
+  const loss l = {"p.mov", VIDEO_PRORES, .5 / 1023 + .5 / 4095, .01};
+  lossy_case(&l, 48, 64);
+  lossy_case(&l, 35, 41);
+}
+static void vp9(void **state) {
+  (void)state;
+  const loss l = {"v.webm", VIDEO_VP9, .2, .02};
+  lossy_case(&l, 48, 64);
+  lossy_case(&l, 35, 41);
+}
+
+static void endings(void **state) {
+  (void)state;
+  err e = {0};
+  video_codec c;
+  need(video_codec_of(&e, "a.b/c.mkv", &c), &e);
+  assert_int_equal(c, VIDEO_FFV1);
+  need(video_codec_of(&e, "x.webp", &c), &e);
+  assert_int_equal(c, VIDEO_WEBP);
+  refuse(video_codec_of(&e, "x.mp4", &c), E_ARG, &e, ".webm (VP9");
+  refuse(video_codec_of(&e, "x", &c), E_ARG, &e, "ending");
+}
+
+static void matte(void **state) {
+  (void)state;
+  const float three[9] = {.25f, .5f, .125f, 1, 1, 1, 0, .75f, .25f};
+  float alpha[3] = {NAN, NAN, NAN};
+  matte_spread s;
+  composite_matte(3, three, alpha, &s);
+  near((double)alpha[0], .5, 0);
+  near((double)alpha[1], 1, 0);
+  near((double)alpha[2], .75, 0);
+  near(s.mean, (.375 + .75) / 3, 1e-12);
+  near(s.most, .75, 0);
+  near(s.least, 0, 0);
+}
+
+static void backgrounds(void **state) {
+  (void)state;
+  err e = {0};
+  clip c;
+  need(clip_new(&e, 1, 2, 4, 1, &c), &e);
+  c.colour = CLIP_STRAIGHT;
+  c.alpha[0] = .5f, c.alpha[7] = 1;
+  c.rgb[0] = 1;
+  float rgb[24], picture[24];
+  for (int i = 0; i < 24; i++) rgb[i] = NAN, picture[i] = (float)i / 32;
+  need(composite_over_checker(&e, &c, 2, rgb), &e);
+  near((double)rgb[0], .5 + .4, 1e-6); /* half red over light grey */
+  near((double)rgb[1], .4, 1e-6);
+  near((double)rgb[3 * 2], .6, 1e-6); /* next square */
+  near((double)rgb[3 * 7], 0, 0);     /* opaque black */
+  refuse(composite_over_checker(&e, &c, 0, rgb), E_ARG, &e, "checkerboard");
+  need(composite_over_picture(&e, &c, picture, rgb), &e);
+  near((double)rgb[0], .5, 1e-6);
+  near((double)rgb[3 * 3 + 1], 10. / 32, 1e-6);
+  near((double)rgb[3 * 7 + 2], 0, 0);
+  clip_free(&c);
+}
+
 static void webp(void **state) {
   (void)state;
   err e = {0};
@@ -587,7 +727,9 @@ int main(void) {
       cmocka_unit_test(mutated),       cmocka_unit_test(not_videos),
       cmocka_unit_test(premultiplied), cmocka_unit_test(plates),
       cmocka_unit_test(alpha_codecs),  cmocka_unit_test(sequences),
-      cmocka_unit_test(webp),
+      cmocka_unit_test(webp),          cmocka_unit_test(prores),
+      cmocka_unit_test(vp9),           cmocka_unit_test(endings),
+      cmocka_unit_test(matte),         cmocka_unit_test(backgrounds),
   };
   return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

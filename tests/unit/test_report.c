@@ -394,27 +394,6 @@ static void test_nothing_yet(void **state) {
   assert_null(t);
 }
 
-/* Draws made once for all comparisons, or anew for each: the same bits. */
-static void test_draws(void **state) {
-  (void)state;
-  double v[3 * 2 * 4], lo[2], hi[2], mean[2];
-  for (int i = 0; i < 24; i++) v[i] = jitter(i, 1, i / 8, i % 3);
-  stats_grid g = {3, 2, 4, v, NULL}, zero = {3, 2, 4, (double[24]){0}, NULL};
-  stats_options o = stats_defaults(7);
-  stats_comparison c;
-  stats_draws d;
-  GOOD(stats_draw(&err0, &g, &o.bootstrap, &d));
-  for (int i = 0; i < 2; i++) {
-    GOOD(stats_compare(&err0, &g, &zero, &o, &c));
-    lo[i] = c.lo, hi[i] = c.hi, mean[i] = c.mean;
-    stats_use_draws(&d, &o.bootstrap);
-  }
-  stats_draws_free(&d);
-  assert_true(lo[0] < mean[0] && mean[0] < hi[0]);
-  assert_memory_equal(&lo[0], &lo[1], sizeof lo[0]);
-  assert_memory_equal(&hi[0], &hi[1], sizeof hi[0]);
-}
-
 /* --- formats --------------------------------------------------------------------------------------------------- */
 
 static int widest(const char *s) {
@@ -1054,14 +1033,14 @@ static void test_study(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_model),         cmocka_unit_test(test_best),          cmocka_unit_test(test_notes),
-      cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet),   cmocka_unit_test(test_terminal),
-      cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),           cmocka_unit_test(test_json),
-      cmocka_unit_test(test_latex),         cmocka_unit_test(test_html),          cmocka_unit_test(test_escapes),
-      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),         cmocka_unit_test(test_draws),
-      cmocka_unit_test(test_checker),       cmocka_unit_test(test_contact),       cmocka_unit_test(test_outline),
-      cmocka_unit_test(test_motion),        cmocka_unit_test(test_planes),        cmocka_unit_test(test_study),
-      cmocka_unit_test(test_sets),          cmocka_unit_test(test_sets_rendered),
+      cmocka_unit_test(test_model),         cmocka_unit_test(test_best),        cmocka_unit_test(test_notes),
+      cmocka_unit_test(test_two_trainings), cmocka_unit_test(test_nothing_yet), cmocka_unit_test(test_terminal),
+      cmocka_unit_test(test_markdown),      cmocka_unit_test(test_csv),         cmocka_unit_test(test_json),
+      cmocka_unit_test(test_latex),         cmocka_unit_test(test_html),        cmocka_unit_test(test_escapes),
+      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_width),       cmocka_unit_test(test_checker),
+      cmocka_unit_test(test_contact),       cmocka_unit_test(test_outline),     cmocka_unit_test(test_motion),
+      cmocka_unit_test(test_planes),        cmocka_unit_test(test_study),       cmocka_unit_test(test_sets),
+      cmocka_unit_test(test_sets_rendered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include "golden.h"
 #include "model/safetensors.h"
 #include "stats/stats.h"
+#include "stats/votes.h"
 
 enum { P = 12, S = 3, V = 4, B = 1000 };
 
@@ -154,6 +155,7 @@ static void nulls_match(void **state) {
     near(c.mean, num(want, "mean"));
     near(c.undefined_a, item(json_get(all, "null_rate"), v));
     assert_true(c.lo < c.mean && c.mean < c.hi && c.lo > -1 && c.hi < 1);
+    near(c.undefined_b, item(json_get(all, "null_rate"), 0));
     assert_true(c.wins + c.ties + c.losses == c.used && c.pairs < P * S && c.single_run);
   }
 }
@@ -175,6 +177,75 @@ static void oracles_match(void **state) {
     for (int64_t i = 0; i < n; i++) d[i] = item(values, i);
     assert_int_equal(stats_sign_flip(&e, d, n, 1, 0, &t), OK);
     near(t.p, num(w, "sign_flip_exact"));
+  }
+}
+
+/* Holm over the p-values of the three pairs that the fixture adjusts. */
+static void family_matches(void **state) {
+  const fixture *f = *state;
+  err e = {0};
+  double p[V - 1], adjusted[V - 1];
+  const json *want = json_get(f->want, "holm");
+  for (int v = 0; v < V - 1; v++) p[v] = num(json_at(json_get(f->want, "paired"), v), "wilcoxon_exact");
+  assert_int_equal(stats_holm(&e, p, V - 1, adjusted), OK);
+  for (int v = 0; v < V - 1; v++) near(adjusted[v], item(want, v));
+  assert_true(adjusted[0] > p[0] && adjusted[2] > p[2]);
+}
+
+enum { RATED = 4, VOTED = 30 };
+
+/* Wins of the votes on the given prompts. */
+static void tally(const st_tensor *votes, const int32_t *prompt, double wins[RATED * RATED]) {
+  memset(wins, 0, RATED * RATED * sizeof *wins);
+  for (int k = 0; k < VOTED; k++)
+    for (int64_t i = 0; i < votes->shape[0]; i++) {
+      double v[5];
+      for (int c = 0; c < 5; c++) v[c] = dtype_get(votes->type, votes->data, 5 * i + c);
+      if ((int)v[0] != prompt[k]) continue;
+      int a = (int)v[2], b = (int)v[3];
+      wins[v[4] > 0 ? a * RATED + b : b * RATED + a] += 1;
+    }
+}
+
+static void strengths_near(const double *wins, int64_t n, const json *strengths, const json *logs, int edge) {
+  err e = {0};
+  double p[RATED], sum = 0;
+  int defined, regularised;
+  assert_int_equal(stats_bradley_terry(&e, wins, n, p, &defined, &regularised), OK);
+  assert_true(defined && regularised == edge);
+  for (int64_t i = 0; i < n; i++) sum += log(p[i]) / (double)n;
+  for (int64_t i = 0; i < n; i++) {
+    if (strengths) assert_true(fabs(p[i] - item(strengths, i)) <= 1e-7);
+    assert_true(fabs(log(p[i]) - sum - item(logs, i)) <= 1e-7 * fmax(1, fabs(item(logs, i))));
+  }
+}
+
+/* Strengths of the stored votes, of all and of the first resampling of prompts; of small tables; Wilson's interval.
+ */
+static void votes_match(void **state) {
+  const fixture *f = *state;
+  static const char *const small[] = {"pair2", "wins_oracle", "wins_disconnected"};
+  const st_tensor *votes = st_find(f->st, "votes"), *drawn = st_find(f->st, "vote_resample_prompts");
+  const json *bt = json_get(f->want, "bt4"), *rows = json_get(bt, "wins");
+  double w[RATED * RATED], lo, hi;
+  int32_t prompt[VOTED];
+  for (int k = 0; k < VOTED; k++) prompt[k] = k;
+  tally(votes, prompt, w);
+  for (int i = 0; i < RATED * RATED; i++) near(w[i], item(json_at(rows, i / RATED), i % RATED));
+  strengths_near(w, RATED, json_get(bt, "strengths"), json_get(bt, "log"), 0);
+  for (int k = 0; k < VOTED; k++) prompt[k] = (int32_t)dtype_get(drawn->type, drawn->data, k);
+  tally(votes, prompt, w);
+  strengths_near(w, RATED, NULL, json_get(bt, "boot_log_first"), 0);
+  for (int k = 0; k < 3; k++) {
+    const st_tensor *t = st_find(f->st, small[k]);
+    const json *want = json_get(f->want, small[k]);
+    for (int64_t i = 0; i < t->count; i++) w[i] = dtype_get(t->type, t->data, i);
+    strengths_near(w, t->shape[0], json_get(want, "strengths"), json_get(want, "log"), k == 2);
+    if (k) continue;
+    stats_wilson(w[2], w[1] + w[2], 0.95, &lo, &hi);
+    near(w[2] / (w[1] + w[2]), num(want, "win_rate"));
+    near(lo, item(json_get(want, "wilson95"), 0));
+    near(hi, item(json_get(want, "wilson95"), 1));
   }
 }
 
@@ -360,33 +431,101 @@ static void training_seeds_count(void **state) {
   assert_int_equal(stats_compare(&e, &ga, &gb, &o, &empty), E_SHAPE);
 }
 
-/* Draws made once give the bits of draws made anew: all of them when every prompt has a defined cell, those of seeds
- * when one has none. */
-static void shared_draws(void **state) {
+/* A replicate as its definition says, draw by draw from the generator. */
+static int plain_replicate(const stats_grid *g, const stats_bootstrap *b, int64_t rep, double *mean) {
+  int64_t prompt[64], kept = 0, used = 0, per = g->trains * g->samples;
+  double total = 0;
+  rng r = {.seed = b->seed, .stream = RNG_BOOTSTRAP};
+  for (int64_t p = 0; p < g->prompts; p++)
+    for (int64_t i = p * per; i < (p + 1) * per; i++)
+      if (g->defined[i]) {
+        prompt[kept++] = p;
+        break;
+      }
+  for (int64_t j = 0; j < kept; j++) {
+    double sum = 0;
+    int64_t n = 0;
+    r.sub = STATS_PROMPTS;
+    int64_t p = prompt[rng_below(r, (uint64_t)(rep * kept + j), (uint64_t)kept)];
+    for (int64_t t = 0; t < g->trains; t++) {
+      r.sub = STATS_TRAINS;
+      int64_t train = (int64_t)rng_below(r, (uint64_t)(rep * g->trains + t), (uint64_t)g->trains);
+      for (int64_t s = 0; s < g->samples; s++) {
+        r.sub = STATS_SAMPLES;
+        int64_t at = ((rep * kept + j) * g->trains + t) * g->samples + s;
+        int64_t i = (p * g->trains + train) * g->samples + (int64_t)rng_below(r, (uint64_t)at, (uint64_t)g->samples);
+        if (g->defined[i]) sum += g->value[i], n++;
+      }
+    }
+    if (n) total += sum / (double)n, used++;
+  }
+  *mean = used ? total / (double)used : 0;
+  return used > 0;
+}
+
+/* Many grids at once, some with gaps and some with a prompt less, are bit by bit what each is alone and what the
+ * definition says; so are comparisons. 21 grids: two full packs and a ragged one. */
+static void many_are_each(void **state) {
   (void)state;
   err e = {0};
-  enum { PROMPTS = 7, TRAINS = 2, SAMPLES = 3, REPS = 200, PER = TRAINS * SAMPLES };
-  float z[PROMPTS * PER];
-  double v[PROMPTS * PER], own[REPS], shared[REPS];
-  unsigned char defined[PROMPTS * PER];
-  int64_t n, m;
-  stats_draws drawn;
-  rng_normal((rng){.seed = 5, .stream = RNG_TEST}, 0, PROMPTS * PER, z);
-  for (int i = 0; i < PROMPTS * PER; i++) v[i] = (double)z[i], defined[i] = i % 4 != 1;
-  const stats_bootstrap plain = {
-      .replicates = REPS, .seed = 9, .levels = STATS_TRAINS | STATS_PROMPTS | STATS_SAMPLES};
-  stats_grid g = {PROMPTS, TRAINS, SAMPLES, v, defined};
-  assert_int_equal(stats_draw(&e, &g, &plain, &drawn), OK);
-  for (int gap = 0; gap < 2; gap++) {
-    stats_bootstrap b = plain;
-    stats_use_draws(&drawn, &b);
-    if (gap) memset(defined + 3 * PER, 0, PER), b.prompts = NULL;
-    assert_int_equal(stats_resample(&e, &g, &plain, own, &n), OK);
-    assert_int_equal(stats_resample(&e, &g, &b, shared, &m), OK);
-    assert_true(n == REPS && m == n && own[0] != own[1]);
-    assert_memory_equal(own, shared, sizeof own);
+  enum { PROMPTS = 7, TRAINS = 2, SAMPLES = 150, REPS = 60, PER = TRAINS * SAMPLES, CELLS = PROMPTS * PER, N = 21 };
+  static float z[N * CELLS];
+  static double v[N * CELLS], out[N * REPS];
+  static unsigned char defined[N * CELLS];
+  double alone[REPS];
+  int64_t n[N], m;
+  stats_grid g[N];
+  rng_normal((rng){.seed = 5, .stream = RNG_TEST}, 0, N * CELLS, z);
+  for (int k = 0; k < N; k++) {
+    for (int i = 0; i < CELLS; i++) {
+      int at = k * CELLS + i;
+      defined[at] = k % 3 != 1 || (i * 7 + k) % 4 != 1;
+      if (k % 5 == 2 && i / PER == 3) defined[at] = 0; /* no such prompt */
+      v[at] = defined[at] ? (double)z[at] : 1e9;
+    }
+    g[k] = (stats_grid){PROMPTS, TRAINS, SAMPLES, v + k * CELLS, defined + k * CELLS};
   }
-  stats_draws_free(&drawn);
+  stats_options o = stats_defaults(9);
+  o.bootstrap.replicates = REPS, o.flips = 50;
+  assert_int_equal(stats_resample_many(&e, g, N, &o.bootstrap, out, n), OK);
+  for (int k = 0; k < N; k++) {
+    assert_int_equal(n[k], REPS);
+    assert_true(out[k * REPS] != out[k * REPS + 1] && fabs(out[k * REPS]) < 1);
+    assert_int_equal(stats_resample(&e, &g[k], &o.bootstrap, alone, &m), OK);
+    assert_int_equal(m, REPS);
+    assert_memory_equal(alone, out + k * REPS, sizeof alone);
+    for (int64_t rep = 0; rep < REPS; rep++) {
+      double want;
+      assert_true(plain_replicate(&g[k], &o.bootstrap, rep, &want));
+      assert_memory_equal(&want, &alone[rep], sizeof want);
+    }
+  }
+  stats_comparison many[N - 1], one;
+  assert_int_equal(stats_compare_many(&e, g, g + 1, N - 1, &o, many), OK);
+  for (int k = 0; k + 1 < N; k++) {
+    assert_int_equal(stats_compare(&e, &g[k], &g[k + 1], &o, &one), OK);
+    assert_true(one.lo < one.hi && one.used >= PROMPTS - 2);
+    assert_memory_equal(&one, &many[k], sizeof one);
+  }
+}
+
+/* The interval is that of the sorted values, ties and few values included. */
+static void interval_is_sorted_quantiles(void **state) {
+  (void)state;
+  enum { N = 333 };
+  float u[N];
+  double x[N], sorted[N], lo, hi;
+  rng_uniform((rng){.seed = 8, .stream = RNG_TEST}, 0, N, u);
+  for (int64_t n = 1; n <= N; n += n < 12 ? 1 : 40) {
+    for (int64_t i = 0; i < n; i++) sorted[i] = x[i] = floor((double)u[i] * (n % 2 ? 1e6 : 9)) / 7;
+    stats_sort(sorted, n);
+    stats_interval(x, n, 0.8, &lo, &hi);
+    double want[2] = {stats_quantile(sorted, n, (1 - 0.8) / 2), stats_quantile(sorted, n, (1 + 0.8) / 2)};
+    assert_memory_equal(&lo, &want[0], sizeof lo);
+    assert_memory_equal(&hi, &want[1], sizeof hi);
+    stats_sort(x, n);
+    assert_memory_equal(x, sorted, (size_t)n * sizeof *x); /* nothing was lost */
+  }
 }
 
 int main(void) {
@@ -395,13 +534,16 @@ int main(void) {
       cmocka_unit_test_setup_teardown(pairs_match, setup, teardown),
       cmocka_unit_test_setup_teardown(nulls_match, setup, teardown),
       cmocka_unit_test_setup_teardown(oracles_match, setup, teardown),
+      cmocka_unit_test_setup_teardown(family_matches, setup, teardown),
+      cmocka_unit_test_setup_teardown(votes_match, setup, teardown),
       cmocka_unit_test(closed_forms),
       cmocka_unit_test(correlations),
       cmocka_unit_test(correlation_interval),
       cmocka_unit_test(random_flips),
       cmocka_unit_test(bootstrap_covers),
       cmocka_unit_test(training_seeds_count),
-      cmocka_unit_test(shared_draws),
+      cmocka_unit_test(many_are_each),
+      cmocka_unit_test(interval_is_sorted_quantiles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -768,6 +768,14 @@ static void test_scorers(void **state) {
   assert_int_equal(l.n, 2);
   assert_int_equal(l.at[0].by_scorer, 0);
   store_cells_free(&l);
+  store_cells every;
+  GOOD(store_cells_in(s, &err0, id, CELL_STATES, &every));
+  GOOD(store_cells_undone(s, &err0, id, &l));
+  assert_true(l.n >= 2 && l.n == every.n - 3);
+  for (int64_t i = 0, k = 0; i < every.n; i++) /* the others, in their order */
+    if (every.at[i].state != CELL_DONE) assert_string_equal(l.at[k++].key, every.at[i].key);
+  store_cells_free(&every);
+  store_cells_free(&l);
   GOOD(store_retry(s, &err0, id + 1, NULL, &n)); /* another study */
   assert_int_equal(n, 0);
   GOOD(store_retry(s, &err0, id, NULL, &n));

@@ -15,5 +15,6 @@ build_facts build_about(void) {
                        .compiler = COMPILER,
                        .type = TD_BUILD_TYPE,
                        .flags = TD_BUILD_FLAGS,
+                       .cuda = TD_CUDA_ABOUT,
                        .configs = TD_CONFIGS};
 }

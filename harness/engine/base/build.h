@@ -9,7 +9,8 @@ typedef struct build_facts {
   const char *compiler; /* "gcc 12.2.0" */
   const char *type;     /* "Release" */
   const char *flags;    /* those that can change results */
-  const char *configs;  /* absolute path of the source's configs folder, which may be gone */
+  const char *cuda;    /* levels that the cuda backend has code for, "sm_80 sm_90a compute_80"; "": no such backend */
+  const char *configs; /* absolute path of the source's configs folder, which may be gone */
 } build_facts;
 
 build_facts build_about(void);

@@ -110,7 +110,8 @@ static inline void box_muller(uint32_t x, uint32_t angle, float *even, float *od
   *odd = radius * s;
 }
 
-static inline __attribute__((always_inline)) void normal_blocks(rng r, uint64_t block, float out[4 * BLOCKS]) {
+static inline __attribute__((always_inline)) void normal_blocks(rng r, uint64_t block, void *to) {
+  float *out = to;
   lanes l;
   float y[4][BLOCKS];
   many_blocks(r, block, &l);
@@ -122,27 +123,33 @@ static inline __attribute__((always_inline)) void normal_blocks(rng r, uint64_t 
     for (int k = 0; k < 4; k++) out[4 * j + k] = y[k][j];
 }
 
-static inline __attribute__((always_inline)) void uniform_blocks(rng r, uint64_t block, float out[4 * BLOCKS]) {
+static void uniform_blocks(rng r, uint64_t block, void *to) {
+  float *out = to;
   lanes l;
   many_blocks(r, block, &l);
   for (int j = 0; j < BLOCKS; j++)
     for (int k = 0; k < 4; k++) out[4 * j + k] = (float)(int32_t)(l.x[k][j] >> 8) * 0x1p-24f;
 }
 
-typedef void blocks_fn(rng r, uint64_t block, float out[4 * BLOCKS]);
-
-static void normal_plain(rng r, uint64_t block, float out[4 * BLOCKS]) {
-  normal_blocks(r, block, out);
+static void bit_blocks(rng r, uint64_t block, void *to) {
+  uint32_t *out = to;
+  lanes l;
+  many_blocks(r, block, &l);
+  for (int j = 0; j < BLOCKS; j++)
+    for (int k = 0; k < 4; k++) out[4 * j + k] = l.x[k][j];
 }
 
-static void uniform_plain(rng r, uint64_t block, float out[4 * BLOCKS]) {
-  uniform_blocks(r, block, out);
+/* 4 * BLOCKS elements of 4 bytes. */
+typedef void blocks_fn(rng r, uint64_t block, void *to);
+
+static void normal_plain(rng r, uint64_t block, void *to) {
+  normal_blocks(r, block, to);
 }
 
 /* The same source with fmaf as one instruction instead of a call: the same bits, several times faster. */
 #if defined(__x86_64__)
-static __attribute__((target("avx2,fma"))) void normal_fma(rng r, uint64_t block, float out[4 * BLOCKS]) {
-  normal_blocks(r, block, out);
+static __attribute__((target("avx2,fma"))) void normal_fma(rng r, uint64_t block, void *to) {
+  normal_blocks(r, block, to);
 }
 
 static blocks_fn *normal_best(void) {
@@ -156,8 +163,8 @@ static blocks_fn *normal_best(void) {
 
 /* Elements first .. first+n-1 through whole groups of blocks; a group that is wanted in part goes through a buffer.
  */
-static void fill(blocks_fn *f, rng r, uint64_t first, int64_t n, float *out) {
-  float group[4 * BLOCKS];
+static void fill(blocks_fn *f, rng r, uint64_t first, int64_t n, void *to) {
+  uint32_t group[4 * BLOCKS], *out = to;
   for (int64_t i = 0; i < n;) {
     uint64_t at = first + (uint64_t)i;
     int64_t skip = (int64_t)(at % 4), take = 4 * BLOCKS - skip;
@@ -170,7 +177,7 @@ static void fill(blocks_fn *f, rng r, uint64_t first, int64_t n, float *out) {
 }
 
 void rng_uniform(rng r, uint64_t first, int64_t n, float *out) {
-  fill(uniform_plain, r, first, n, out);
+  fill(uniform_blocks, r, first, n, out);
 }
 
 void rng_normal(rng r, uint64_t first, int64_t n, float *out) {
@@ -192,13 +199,29 @@ uint32_t rng_u32(rng r, uint64_t index) {
   return x[index % 4];
 }
 
-uint64_t rng_below(rng r, uint64_t index, uint64_t n) {
+void rng_bits(rng r, uint64_t first, int64_t n, uint32_t *out) {
+  fill(bit_blocks, r, first, n, out);
+}
+
+static uint64_t below(uint32_t low, uint32_t high, uint64_t n) {
   __extension__ typedef unsigned __int128 wide;
+  return (uint64_t)(((wide)((uint64_t)high << 32 | low) * n) >> 64);
+}
+
+uint64_t rng_below(rng r, uint64_t index, uint64_t n) {
   uint32_t x[4];
   block_at(r, index / 2, x);
   const uint32_t *pair = x + index % 2 * 2;
-  uint64_t bits = (uint64_t)pair[1] << 32 | pair[0];
-  return (uint64_t)(((wide)bits * n) >> 64);
+  return below(pair[0], pair[1], n);
+}
+
+void rng_below_many(rng r, uint64_t first, int64_t n, uint32_t limit, uint32_t *out) {
+  uint32_t group[4 * BLOCKS];
+  for (int64_t i = 0, take; i < n; i += take) {
+    take = n - i < 2 * BLOCKS ? n - i : 2 * BLOCKS;
+    rng_bits(r, 2 * (first + (uint64_t)i), 2 * take, group);
+    for (int64_t j = 0; j < take; j++) out[i + j] = (uint32_t)below(group[2 * j], group[2 * j + 1], limit);
+  }
 }
 
 void rng_permutation(rng r, int64_t n, int64_t *out) {

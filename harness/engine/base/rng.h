@@ -26,6 +26,7 @@ typedef enum rng_stream {
   RNG_BOOTSTRAP,
   RNG_TEST,
   RNG_STUDY_KIT, /* order, sides and broken clips of a user study */
+  RNG_POSTERIOR, /* of the VAE, for the first frame of image-to-video; sub = plane */
 } rng_stream;
 
 typedef struct rng {
@@ -41,9 +42,13 @@ void rng_normal(rng r, uint64_t first, int64_t n, float *out);
 /* The same numbers, widened where the engine is built in double. */
 void rng_normal_real(rng r, uint64_t first, int64_t n, real *out);
 uint32_t rng_u32(rng r, uint64_t index);
+/* rng_u32 of elements first .. first+n-1. */
+void rng_bits(rng r, uint64_t first, int64_t n, uint32_t *out);
 /* Uniform integer in [0,n), n > 0: the top of n times 64 bits, so the bias is below n / 2^64. Draw i takes elements
  * 2i and 2i+1, so a stream used for draws should not also be used for elements. */
 uint64_t rng_below(rng r, uint64_t index, uint64_t n);
+/* rng_below of draws first .. first+n-1, limit > 0. */
+void rng_below_many(rng r, uint64_t first, int64_t n, uint32_t limit, uint32_t *out);
 /* Fisher-Yates over 0..n-1, by draws 1..n-1. */
 void rng_permutation(rng r, int64_t n, int64_t *out);
 /* A new 64-bit seed from a seed and a salt (splitmix64 finaliser): independent streams for (seed, prompt). */

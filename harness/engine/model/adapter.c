@@ -64,14 +64,11 @@ static void declare(param_list *p, const adapter_plan *a, adapter_tensors *w, ad
   }
 }
 
-static int check(ctx *c, const dit *m, const layout *l, const adapter_shape *s, int exchange_rank) {
+static int check(ctx *c, const layout *l, const adapter_shape *s, int exchange_rank) {
   if (l->lora && s->rank < 1) return err_set(&c->err, E_ARG, "LoRA rank %d", s->rank);
   if (l->exchange && (exchange_rank < 1 || exchange_rank % l->exchange_heads))
     return err_set(&c->err, E_CONFIG, "exchange rank %d is no multiple of its %d heads", exchange_rank,
                    l->exchange_heads);
-  if (l->streams == 2 && m->cfg.in_channels != m->cfg.out_channels)
-    return err_set(&c->err, E_UNSUPPORTED, "joint designs over a model with %d input and %d output channels",
-                   m->cfg.in_channels, m->cfg.out_channels);
   return OK;
 }
 
@@ -82,7 +79,7 @@ int adapter_open(ctx *c, const dit *m, const layout *l, const adapter_shape *s, 
   *a = (adapter){.layers = m->cfg.layers, .rank = s->rank, .exchange_rank = xr, .gamma = s->gamma};
   adapter_plan plan = {&m->cfg, l, s->rank, xr};
   param_list p = {.e = &c->err};
-  TRY(check(c, m, l, s, xr));
+  TRY(check(c, l, s, xr));
   TRY(mem_new(&c->err, a->layers, sizeof(adapter_block), "adapter blocks", &a->t.block));
   TRY(mem_new(&c->err, a->layers, sizeof(adapter_block), "adapter blocks", &a->d.block));
   declare(&p, &plan, NULL, NULL);

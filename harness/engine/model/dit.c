@@ -133,6 +133,15 @@ void dit_close(ctx *c, dit *m) {
   *m = (dit){0};
 }
 
+int dit_params(err *e, const dit_config *cfg, param **out, int64_t *n) {
+  param_list p = {.e = e};
+  declare(&p, cfg, NULL, NULL);
+  int rc = params_end(&p);
+  *out = p.param;
+  *n = rc == OK ? p.n : 0;
+  return rc;
+}
+
 int dit_store(ctx *c, dit *m) {
   return params_store(c, m->n_reals, m->w, m->s);
 }

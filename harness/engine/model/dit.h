@@ -66,6 +66,18 @@ typedef struct dit {
 /* Allocates the flat block (and gradients when `trainable`). Contents undefined. */
 int dit_open(ctx *c, const dit_config *cfg, int trainable, dit *out) TD_MUST_CHECK;
 void dit_close(ctx *c, dit *m);
+/* The model's tensors, without memory behind them. The caller frees *out. */
+int dit_params(err *e, const dit_config *cfg, param **out, int64_t *n) TD_MUST_CHECK;
+/* Do the weights fit the config? One message names every hyper-parameter that config and shapes disagree about (with
+ * both values), and the missing, misshapen and extra tensors. `config` is a name for messages. */
+int dit_check(err *e, const dit_config *cfg, const char *config, const st_file *w) TD_MUST_CHECK;
+/* From a path to a model: config read, weights opened (weights_open), checked against each other, read. */
+typedef struct dit_source {
+  const char *weights; /* file, index or folder */
+  const char *config;  /* config.json; NULL: the one beside the weights */
+  st_mode mode;
+} dit_source;
+int dit_from(ctx *c, const dit_source *s, dit *out) TD_MUST_CHECK;
 /* Brings `s` up to date after `w` was changed (dit_load and dit_init do so themselves). */
 int dit_store(ctx *c, dit *m) TD_MUST_CHECK;
 /* Every tensor by its diffusers name; all missing, extra and misshapen ones are listed in one message. */

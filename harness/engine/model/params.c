@@ -93,63 +93,129 @@ static int fits(const param *p, const st_tensor *t) {
   return !memcmp(p->shape + a, t->shape + b, (size_t)(p->rank - a) * sizeof(int64_t));
 }
 
-static int wanted(const params_io *io, const char *name) {
-  for (int64_t i = 0; i < io->n; i++)
-    if (!strcmp(io->params[i].name, name)) return 1;
-  return 0;
-}
-
-static const st_tensor *find(const st_file *const *files, int n, const char *name) {
+const st_tensor *params_find(const st_file *const *files, int n, const char *name) {
   const st_tensor *t = NULL;
   for (int i = 0; i < n && !t; i++) t = st_find(files[i], name);
   return t;
 }
 
-static int describe(const params_io *io, const st_file *const *files, int n_files, int strict, text *bad) {
-  int count = 0;
-  for (int64_t i = 0; i < io->n; i++) {
-    const param *p = &io->params[i];
-    const st_tensor *t = find(files, n_files, p->name);
-    if (t && fits(p, t) && t->type != DT_I64 && t->type != DT_I32 && t->type != DT_U8) continue;
-    if (count++ >= 8) continue;
-    text_addf(bad, "\n  %s: want ", p->name);
-    add_shape(bad, p->rank, p->shape);
-    text_add(bad, t ? ", file has " : ", file has none");
-    if (t) {
-      text_addf(bad, "%s ", dtype_name(t->type));
-      add_shape(bad, t->rank, t->shape);
-    }
+/* What a check looks at, and what it found. */
+typedef struct checking {
+  const param *params;
+  int64_t n;
+  const st_file *const *files;
+  int n_files;
+  text list;
+  int64_t missing, misshapen, extra;
+} checking;
+
+#define LISTED 6 /* of each kind */
+
+static void find_missing(checking *k) {
+  for (int64_t i = 0; i < k->n; i++) {
+    const param *p = &k->params[i];
+    if (params_find(k->files, k->n_files, p->name) || k->missing++ >= LISTED) continue;
+    text_addf(&k->list, "\n  %s: want ", p->name);
+    add_shape(&k->list, p->rank, p->shape);
+    text_add(&k->list, ", file has none");
   }
-  for (int f = 0; strict && f < n_files; f++)
-    for (int64_t i = 0; i < st_count(files[f]); i++) {
-      const char *name = st_at(files[f], i)->name;
-      if (!wanted(io, name) && count++ < 8) text_addf(bad, "\n  %s: the model has no such tensor", name);
+}
+
+static int floating(dtype t) {
+  return t == DT_F32 || t == DT_F64 || t == DT_F16 || t == DT_BF16;
+}
+
+static void find_misshapen(checking *k) {
+  for (int64_t i = 0; i < k->n; i++) {
+    const param *p = &k->params[i];
+    const st_tensor *t = params_find(k->files, k->n_files, p->name);
+    if (!t || (fits(p, t) && floating(t->type)) || k->misshapen++ >= LISTED) continue;
+    text_addf(&k->list, "\n  %s: want ", p->name);
+    add_shape(&k->list, p->rank, p->shape);
+    text_addf(&k->list, ", file has %s ", dtype_name(t->type));
+    add_shape(&k->list, t->rank, t->shape);
+  }
+}
+
+static int wanted(const checking *k, const char *name) {
+  for (int64_t i = 0; i < k->n; i++)
+    if (!strcmp(k->params[i].name, name)) return 1;
+  return 0;
+}
+
+static void find_extra(checking *k) {
+  for (int f = 0; f < k->n_files; f++)
+    for (int64_t i = 0; i < st_count(k->files[f]); i++) {
+      const char *name = st_at(k->files[f], i)->name;
+      if (!wanted(k, name) && k->extra++ < LISTED)
+        text_addf(&k->list, "\n  %.100s: the model has no such tensor", name);
     }
-  return count;
+}
+
+int params_check(err *e, const param *params, int64_t n, const st_file *const *files, int n_files, int strict) {
+  int rc = OK;
+  checking k = {.params = params, .n = n, .files = files, .n_files = n_files};
+  find_missing(&k);
+  find_misshapen(&k);
+  if (strict) find_extra(&k);
+  TRY(text_ok(&k.list, e));
+  if (k.missing + k.misshapen + k.extra)
+    FAIL(e, E_SHAPE, "%s: tensors do not fit the model: %lld missing, %lld misshapen, %lld extra%s%s",
+         n_files ? st_path(files[0]) : "(no file)", (long long)k.missing, (long long)k.misshapen, (long long)k.extra,
+         k.list.p, k.missing > LISTED || k.misshapen > LISTED || k.extra > LISTED ? "\n  ..." : "");
+out:
+  text_free(&k.list);
+  return rc;
+}
+
+/* --- hyper-parameters out of shapes ---------------------------------------------------------------------------- */
+
+int64_t shape_axis(const st_file *f, const char *name, int rank, int axis) {
+  const st_tensor *t = st_find(f, name);
+  return t && t->rank == rank && axis < rank ? t->shape[axis] : -1;
+}
+
+int64_t shape_blocks(const st_file *f, const char *prefix) {
+  int64_t blocks = 0;
+  size_t n = strlen(prefix);
+  for (int64_t i = 0; i < st_count(f); i++) {
+    const char *name = st_at(f, i)->name;
+    int64_t k = 0;
+    if (strncmp(name, prefix, n) != 0) continue;
+    for (name += n; *name >= '0' && *name <= '9' && k < 100000; name++) k = 10 * k + (*name - '0');
+    if (*name == '.' && k + 1 > blocks) blocks = k + 1;
+  }
+  return blocks;
+}
+
+void shape_compare(disagreement *d, const char *key, int64_t config, int64_t found, const char *where) {
+  if (found < 0 || found == config) return;
+  text_addf(&d->lines, "%s%s is %lld in the config, %lld in the weights (%s)", d->n++ ? "; " : "", key,
+            (long long)config, (long long)found, where);
+}
+
+int shape_verdict(err *e, int rc, disagreement *d, const char *config, const st_file *f) {
+  if (rc == E_SHAPE && d->n && !d->lines.failed)
+    rc = err_prefix(e, "%s and %s disagree: %s", config, st_path(f), d->lines.p);
+  text_free(&d->lines);
+  return rc;
 }
 
 int params_load(const params_io *io, const st_file *const *files, int n_files, int strict) {
   int rc = OK;
   err *e = &io->c->err;
-  text bad = {0};
   real *buffer = NULL;
-  int count = describe(io, files, n_files, strict, &bad);
-  if (count) {
-    TRY(text_ok(&bad, e));
-    FAIL(e, E_SHAPE, "%s: %d tensors do not fit the model:%s%s", n_files ? st_path(files[0]) : "(no file)", count,
-         bad.p, count > 8 ? "\n  ..." : "");
-  }
+  TRY(params_check(e, io->params, io->n, files, n_files, strict));
   for (int64_t i = 0; i < io->n; i++) {
     const param *p = &io->params[i];
     TRY(mem_new(e, p->count, sizeof(real), p->name, &buffer));
-    TRY(st_read_real(e, find(files, n_files, p->name), buffer));
+    TRY(st_read_real(e, params_find(files, n_files, p->name), buffer));
     TRY(ctx_put(io->c, element(io->type, io->w, p->offset, p->count), buffer));
     free(buffer);
     buffer = NULL;
   }
 out:
   free(buffer);
-  text_free(&bad);
   return rc;
 }
 

@@ -26,8 +26,12 @@ typedef struct pair {
 
 struct st_file {
   char *path;
-  void *map; /* NULL when the bytes are the caller's */
-  size_t map_size;
+  void *map;    /* NULL when the bytes are the caller's or read when asked for */
+  int fd;       /* -1 for bytes in memory and for joined files */
+  int64_t size; /* of the file behind fd when it was opened */
+  int64_t bytes_read;
+  st_file **part; /* of a joined file; owned */
+  int64_t parts;
   entry *tensor; /* sorted by name once open */
   int64_t count, cap;
   pair *meta; /* sorted by key once open */
@@ -351,7 +355,9 @@ static int check_file(err *e, st_file *f, const char *data, int64_t data_size) {
   sort(f->tensor, f->count, sizeof *f->tensor, by_name);
   sort(f->meta, f->metas, sizeof *f->meta, by_key);
   for (int64_t i = 0; i < f->count; i++) {
-    f->tensor[i].t.data = data + f->tensor[i].begin;
+    f->tensor[i].t.data = data ? data + f->tensor[i].begin : NULL;
+    f->tensor[i].t.file = f;
+    f->tensor[i].t.offset = f->size - data_size + f->tensor[i].begin;
     if (i && !by_name(&f->tensor[i - 1], &f->tensor[i]))
       FAIL(e, E_FORMAT, "%s: tensor '%.*s' is there twice", f->path, NAME_SHOWN, f->tensor[i].t.name);
   }
@@ -362,21 +368,38 @@ out:
   return rc;
 }
 
+/* The header's length, from the first 8 bytes of a file of n bytes. */
+static int header_length(err *e, const st_file *f, const unsigned char first[8], int64_t n, int64_t *out) {
+  uint64_t head = 0;
+  for (int i = 7; i >= 0; i--) head = head << 8 | first[i];
+  if (head > HEADER_MAX)
+    return err_set(e, E_FORMAT, "%s: header of %llu bytes, at most %d are accepted; is this a safetensors file?",
+                   f->path, (unsigned long long)head, HEADER_MAX);
+  if ((int64_t)head > n - 8)
+    return err_set(e, E_FORMAT, "%s: cut short: header of %llu bytes, but %lld bytes follow its length", f->path,
+                   (unsigned long long)head, (long long)(n - 8));
+  *out = (int64_t)head;
+  return OK;
+}
+
+/* data: where the tensors' bytes are, or NULL */
+static int open_header(err *e, st_file *f, const char *header, int64_t head, const char *data) {
+  int rc = OK;
+  TRY(mem_new(e, head + 1, 1, "safetensors names", &f->strings));
+  reader r = {.e = e, .f = f, .start = header, .p = header, .end = header + head, .string = f->strings};
+  TRY(read_header(&r));
+  TRY(check_file(e, f, data, f->size - 8 - head));
+out:
+  return rc;
+}
+
 static int open_bytes(err *e, st_file *f, const char *bytes, size_t n) {
   int rc = OK;
-  uint64_t head = 0;
+  int64_t head = 0;
   if (n < 8) FAIL(e, E_FORMAT, "%s: %zu bytes, a safetensors file has at least 8", f->path, n);
-  for (int i = 7; i >= 0; i--) head = head << 8 | (unsigned char)bytes[i];
-  if (head > HEADER_MAX)
-    FAIL(e, E_FORMAT, "%s: header of %llu bytes, at most %d are accepted; is this a safetensors file?", f->path,
-         (unsigned long long)head, HEADER_MAX);
-  if (head > n - 8)
-    FAIL(e, E_FORMAT, "%s: cut short: header of %llu bytes, but %zu bytes follow its length", f->path,
-         (unsigned long long)head, n - 8);
-  TRY(mem_new(e, (int64_t)head + 1, 1, "safetensors names", &f->strings));
-  reader r = {.e = e, .f = f, .start = bytes + 8, .p = bytes + 8, .end = bytes + 8 + head, .string = f->strings};
-  TRY(read_header(&r));
-  TRY(check_file(e, f, bytes + 8 + head, (int64_t)(n - 8 - head)));
+  f->size = (int64_t)n;
+  TRY(header_length(e, f, (const unsigned char *)bytes, f->size, &head));
+  TRY(open_header(e, f, bytes + 8, head, bytes + 8 + head));
 out:
   return rc;
 }
@@ -384,6 +407,7 @@ out:
 static int new_file(err *e, const char *path, st_file **out) {
   int rc = OK;
   TRY(mem_new(e, 1, sizeof **out, "safetensors file", out));
+  (*out)->fd = -1;
   TRY(mem_strdup(e, path, &(*out)->path));
 out:
   return rc;
@@ -402,33 +426,126 @@ out:
   return rc;
 }
 
-int st_open(err *e, const char *path, st_file **out) {
-  int rc = OK, fd = -1;
+static int read_at(err *e, const st_file *f, int64_t offset, void *to, int64_t n) {
+  char *p = to;
+  while (n > 0) {
+    ssize_t got = pread(f->fd, p, (size_t)n, (off_t)offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return err_set(e, E_IO, "%s: cannot read: %s", f->path, strerror(errno));
+    if (got == 0) return err_set(e, E_IO, "%s: ends at byte %lld while it is read", f->path, (long long)offset);
+    p += got;
+    offset += got;
+    n -= got;
+  }
+  return OK;
+}
+
+static int map_file(err *e, st_file *f) {
+  int rc = OK;
+  void *map = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE, f->fd, 0);
+  if (map == MAP_FAILED) FAIL(e, E_IO, "%s: cannot map %lld bytes: %s", f->path, (long long)f->size, strerror(errno));
+  f->map = map;
+  TRY(open_bytes(e, f, map, (size_t)f->size));
+out:
+  return rc;
+}
+
+static int read_file(err *e, st_file *f) {
+  int rc = OK;
+  int64_t head = 0;
+  unsigned char first[8];
+  char *header = NULL;
+  TRY(read_at(e, f, 0, first, 8));
+  TRY(header_length(e, f, first, f->size, &head));
+  TRY(mem_new(e, head + 1, 1, "safetensors header", &header));
+  TRY(read_at(e, f, 8, header, head));
+  TRY(open_header(e, f, header, head, NULL));
+out:
+  free(header);
+  return rc;
+}
+
+int st_open_mode(err *e, const char *path, st_mode mode, st_file **out) {
+  int rc = OK;
   st_file *f = NULL;
   struct stat s;
   *out = NULL;
   TRY(new_file(e, path, &f));
-  TRY(file_open(e, path, &fd));
-  if (fstat(fd, &s) != 0) FAIL(e, E_IO, "%s: cannot stat: %s", path, strerror(errno));
+  TRY(file_open(e, path, &f->fd));
+  if (fstat(f->fd, &s) != 0) FAIL(e, E_IO, "%s: cannot stat: %s", path, strerror(errno));
   if (!S_ISREG(s.st_mode)) FAIL(e, E_IO, "%s: not a regular file", path);
   if (s.st_size < 8)
     FAIL(e, E_FORMAT, "%s: %lld bytes, a safetensors file has at least 8", path, (long long)s.st_size);
-  void *map = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (map == MAP_FAILED) FAIL(e, E_IO, "%s: cannot map %lld bytes: %s", path, (long long)s.st_size, strerror(errno));
-  f->map = map;
-  f->map_size = (size_t)s.st_size;
-  TRY(open_bytes(e, f, map, f->map_size));
+  f->size = s.st_size;
+  TRY(mode == ST_READ ? read_file(e, f) : map_file(e, f));
   *out = f;
   f = NULL;
 out:
-  if (fd >= 0) close(fd);
+  st_close(f);
+  return rc;
+}
+
+int st_open(err *e, const char *path, st_file **out) {
+  return st_open_mode(e, path, ST_MAP, out);
+}
+
+/* Metadata of a part, where no earlier part has the key. */
+static int join_meta(err *e, st_file *f, const st_file *part) {
+  int rc = OK;
+  for (int64_t i = 0; i < part->metas; i++) {
+    int64_t k = 0;
+    while (k < f->metas && by_key(&f->meta[k], &part->meta[i])) k++;
+    if (k < f->metas) continue;
+    TRY(mem_grow(e, &f->meta, &f->meta_cap, f->metas + 1, sizeof *f->meta, "metadata"));
+    f->meta[f->metas++] = part->meta[i];
+  }
+out:
+  return rc;
+}
+
+static int join_parts(err *e, st_file *f) {
+  int rc = OK;
+  for (int64_t p = 0; p < f->parts; p++) {
+    const st_file *part = f->part[p];
+    TRY(mem_grow(e, &f->tensor, &f->cap, f->count + part->count, sizeof(entry), "tensor list"));
+    if (part->count) memcpy(f->tensor + f->count, part->tensor, (size_t)part->count * sizeof(entry));
+    f->count += part->count;
+    TRY(join_meta(e, f, part));
+  }
+  sort(f->tensor, f->count, sizeof *f->tensor, by_name);
+  sort(f->meta, f->metas, sizeof *f->meta, by_key);
+  for (int64_t i = 1; i < f->count; i++)
+    if (!by_name(&f->tensor[i - 1], &f->tensor[i]))
+      FAIL(e, E_FORMAT, "%s: tensor '%.*s' is in two shards, %s and %s", f->path, NAME_SHOWN, f->tensor[i].t.name,
+           f->tensor[i - 1].t.file->path, f->tensor[i].t.file->path);
+out:
+  return rc;
+}
+
+int st_join(err *e, const char *name, st_file **part, int64_t parts, st_file **out) {
+  int rc = OK;
+  int64_t taken = 0;
+  st_file *f = NULL;
+  *out = NULL;
+  TRY(new_file(e, name, &f));
+  TRY(mem_new(e, parts, sizeof *f->part, "shards", &f->part));
+  for (; taken < parts; taken++) f->part[taken] = part[taken];
+  f->parts = parts;
+  TRY(join_parts(e, f));
+  *out = f;
+  f = NULL;
+out:
+  for (int64_t p = taken; p < parts; p++) st_close(part[p]);
   st_close(f);
   return rc;
 }
 
 void st_close(st_file *f) {
   if (!f) return;
-  if (f->map) munmap(f->map, f->map_size);
+  for (int64_t p = 0; p < f->parts; p++) st_close(f->part[p]);
+  if (f->map) munmap(f->map, (size_t)f->size);
+  if (f->fd >= 0) close(f->fd);
+  free(f->part);
   free(f->path);
   free(f->tensor);
   free(f->meta);
@@ -477,10 +594,51 @@ int st_need(err *e, const st_file *f, const char *name, int rank, const int64_t 
   return OK;
 }
 
-int st_read_real(err *e, const st_tensor *t, real *dst) {
-  if (!t || (!dst && t->count)) return err_set(e, E_ARG, "st_read_real without a tensor or a destination");
-  dtype_to_real(t->type, t->data, t->count, dst);
+int64_t st_bytes_read(const st_file *f) {
+  int64_t n = f->bytes_read;
+  for (int64_t p = 0; p < f->parts; p++) n += st_bytes_read(f->part[p]);
+  return n;
+}
+
+/* A mapping that reaches behind the file's end kills the process that touches it. */
+static int same_size(err *e, const st_file *f) {
+  struct stat s;
+  if (f->fd < 0) return OK;
+  if (fstat(f->fd, &s) != 0) return err_set(e, E_IO, "%s: cannot stat: %s", f->path, strerror(errno));
+  if (s.st_size != f->size)
+    return err_set(e, E_IO, "%s: has %lld bytes, had %lld when it was opened; somebody changes it", f->path,
+                   (long long)s.st_size, (long long)f->size);
   return OK;
+}
+
+#define CHUNK ((int64_t)1 << 18) /* elements read at a time */
+
+static int read_chunks(err *e, const st_tensor *t, real *dst) {
+  int rc = OK;
+  char *buffer = NULL;
+  const int64_t size = dtype_size(t->type), most = t->count < CHUNK ? t->count : CHUNK;
+  TRY(mem_new(e, most, size, "bytes of a tensor", &buffer));
+  for (int64_t at = 0; at < t->count; at += CHUNK) {
+    int64_t n = t->count - at < CHUNK ? t->count - at : CHUNK;
+    TRY(read_at(e, t->file, t->offset + at * size, buffer, n * size));
+    dtype_to_real(t->type, buffer, n, dst + at);
+  }
+out:
+  free(buffer);
+  return rc;
+}
+
+int st_read_real(err *e, const st_tensor *t, real *dst) {
+  int rc = OK;
+  if (!t || (!dst && t->count)) return err_set(e, E_ARG, "st_read_real without a tensor or a destination");
+  TRY(same_size(e, t->file));
+  if (t->data)
+    dtype_to_real(t->type, t->data, t->count, dst);
+  else
+    TRY(read_chunks(e, t, dst));
+  t->file->bytes_read += t->count * dtype_size(t->type);
+out:
+  return rc;
 }
 
 /* --- writer -------------------------------------------------------------------------------------------------- */

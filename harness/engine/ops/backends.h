@@ -6,5 +6,8 @@
 
 extern const ops ops_cpu;
 extern const ops ops_null;
+#ifdef TD_CUDA
+extern const ops ops_cuda;
+#endif
 
 #endif

@@ -7,7 +7,14 @@
 #include "base/mem.h"
 #include "ops/backends.h"
 
-static const ops *const backends[] = {&ops_cpu, &ops_null, NULL};
+static const ops *const backends[] = {
+    &ops_cpu,
+    &ops_null,
+#ifdef TD_CUDA
+    &ops_cuda,
+#endif
+    NULL,
+};
 
 static const char *const op_names[OP_COUNT] = {
     [OP_COPY] = "copy",
@@ -35,6 +42,12 @@ static const char *const op_names[OP_COUNT] = {
     [OP_MSE] = "mse",
     [OP_SUMSQ] = "sumsq",
     [OP_ADAMW] = "adamw",
+    [OP_CONV3D] = "conv3d",
+    [OP_GROUP_NORM] = "group_norm",
+    [OP_RESAMPLE] = "resample",
+    [OP_RMSNORM] = "rmsnorm",
+    [OP_ACT_MUL] = "act_mul",
+    [OP_SOFTMAX_REL] = "softmax_rel",
 };
 
 const ops *const *backend_list(void) {
@@ -55,21 +68,35 @@ static int no_such_backend(ctx *c, const char *name) {
   char known[128] = "";
   for (int i = 0; backends[i]; i++)
     snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", backends[i]->name);
-  return err_set(&c->err, E_UNSUPPORTED, "backend %s: not in this build, which has %s", name ? name : "(none)",
-                 known);
+  const char *why = name && !strcmp(name, "cuda") ? "; cuda needs nvcc and cuBLAS when the program is built" : "";
+  return err_set(&c->err, E_UNSUPPORTED, "backend %s: not in this build, which has %s%s", name ? name : "(none)",
+                 known, why);
 }
 
-int ctx_open(ctx *c, const ctx_options *o) {
+static int open_as(ctx *c, const char *backend, const ctx_options *o) {
   memset(c, 0, sizeof *c);
-  const ops *found = backend_find(o->backend);
-  if (!found) return no_such_backend(c, o->backend);
+  const ops *found = backend_find(backend);
+  if (!found) return no_such_backend(c, backend);
   c->ops = found;
   c->threads = o->threads > 0 ? o->threads : 0;
   c->storage = o->storage == DT_BF16 ? DT_BF16 : DT_REAL;
   if (c->storage == DT_BF16 && DT_REAL == DT_F64)
     return err_set(&c->err, E_UNSUPPORTED, "storage BF16: the double build has F64 only");
+  c->device = o->device;
   c->isa = o->isa; /* what was asked for; the backend puts in what it uses */
   return found->open(c);
+}
+
+int ctx_open(ctx *c, const ctx_options *o) {
+  if (!o->backend || strcmp(o->backend, "auto")) return open_as(c, o->backend, o);
+  int rc = open_as(c, "cuda", o);
+  if (rc != E_UNSUPPORTED) return rc;
+  char why[sizeof c->note];
+  snprintf(why, sizeof why, "%.*s; computing on the CPU", (int)sizeof why - 32, c->err.text);
+  ctx_close(c);
+  rc = open_as(c, "cpu", o);
+  memcpy(c->note, why, sizeof why);
+  return rc;
 }
 
 static void arena_drop(ctx *c) {

@@ -654,6 +654,126 @@ int op_adamw(ctx *c, const op_adamw_args *a) {
   return done(&k, c->ops->adamw(c, a));
 }
 
+/* Not every backend does what only the text encoder and the VAE need. */
+static void supported(check *k, int there) {
+  DEMAND(k, there, E_UNSUPPORTED, "backend %s has no such operation", k->c->ops->name);
+}
+
+/* Rows of a clip; 0 after a refusal. */
+static int64_t clip_rows(check *k, int frames, int height, int width) {
+  DEMAND(k, frames >= 1 && height >= 1 && width >= 1 && frames <= 1 << 20 && height <= 1 << 20 && width <= 1 << 20,
+         E_ARG, "a clip of %d frames of %dx%d", frames, height, width);
+  return k->rc == OK ? (int64_t)frames * height * width : 0;
+}
+
+int op_conv3d(ctx *c, const op_conv3d_args *a) {
+  check k = begin(c, OP_CONV3D);
+  supported(&k, c->ops->conv3d != NULL);
+  DEMAND(&k, a->kt == 1 || a->kt == 3, E_ARG, "%d frames a kernel, must be 1 or 3", a->kt);
+  DEMAND(&k, a->stride == 1 || a->stride == 2, E_ARG, "stride %d, must be 1 or 2", a->stride);
+  DEMAND(&k, a->stride == 1 || (a->height >= 2 && a->width >= 2), E_SHAPE, "%dx%d is too small for stride 2",
+         a->height, a->width);
+  int64_t rows = clip_rows(&k, a->frames, a->height, a->width);
+  if (k.rc != OK) return k.rc;
+  int64_t out = (int64_t)a->frames * op_conv3d_side(a->height, a->stride) * op_conv3d_side(a->width, a->stride);
+  shaped(&k, "x", a->x, rows, a->x.cols);
+  if (a->past.p) DEMAND(&k, a->kt == 3, E_ARG, "past frames with a kernel of one frame");
+  shaped_if(&k, "past", a->past, 2 * (int64_t)a->height * a->width, a->x.cols);
+  shaped(&k, "y", a->y, out, a->y.cols);
+  shaped(&k, "w", a->w, op_conv3d_w_rows(a->y.cols, a->x.cols, a->kt), CONV_PANEL);
+  DEMAND(&k, a->w.ld == CONV_PANEL, E_SHAPE, "w has a row stride of %lld, must be %d", (long long)a->w.ld,
+         CONV_PANEL);
+  shaped(&k, "bias", a->bias, 1, a->y.cols);
+  apart(&k, "y", a->y, "x", a->x);
+  apart(&k, "y", a->y, "past", a->past);
+  apart(&k, "y", a->y, "w", a->w);
+  apart(&k, "y", a->y, "bias", a->bias);
+  if (!pass(&k, out, 18.0 * a->kt * (double)a->x.cols * elements(a->y))) return k.rc;
+  return done(&k, c->ops->conv3d(c, a));
+}
+
+int op_group_norm(ctx *c, const op_group_norm_args *a) {
+  check k = begin(c, OP_GROUP_NORM);
+  supported(&k, c->ops->group_norm != NULL);
+  operand(&k, "x", a->x);
+  like(&k, "y", a->y, "x", a->x);
+  shaped(&k, "w", a->w, 1, a->x.cols);
+  shaped(&k, "b", a->b, 1, a->x.cols);
+  DEMAND(&k, a->groups >= 1 && a->x.cols % (a->groups < 1 ? 1 : a->groups) == 0, E_SHAPE,
+         "%lld channels do not divide into %d groups", (long long)a->x.cols, a->groups);
+  DEMAND(&k, !a->scale.p == !a->shift.p, E_ARG, "scale and shift go together");
+  wide_if(&k, "scale", a->scale, a->x.cols);
+  if (a->scale.p) like(&k, "shift", a->shift, "scale", a->scale);
+  if (a->scale.p) mapped(&k, "modulation", a->map, a->x.rows);
+  epsilon(&k, a->eps);
+  DEMAND(&k, a->act >= ACT_NONE && a->act <= ACT_SILU, E_ARG, "unknown activation %d", (int)a->act);
+  same_or_apart(&k, "y", a->y, "x", a->x);
+  apart(&k, "y", a->y, "w", a->w);
+  apart(&k, "y", a->y, "b", a->b);
+  apart(&k, "y", a->y, "scale", a->scale);
+  apart(&k, "y", a->y, "shift", a->shift);
+  double each = 8 + (a->scale.p ? 2 : 0) + act_flops(a->act, 0);
+  if (!pass(&k, a->x.rows, each * elements(a->x))) return k.rc;
+  return done(&k, c->ops->group_norm(c, a));
+}
+
+int op_resample(ctx *c, const op_resample_args *a) {
+  check k = begin(c, OP_RESAMPLE);
+  supported(&k, c->ops->resample != NULL);
+  DEMAND(&k, a->kind >= RESAMPLE_UP && a->kind <= RESAMPLE_POOL_TIME, E_ARG, "unknown resampling %d", (int)a->kind);
+  int64_t rows = clip_rows(&k, a->frames, a->height, a->width);
+  if (k.rc != OK) return k.rc;
+  int pool = a->kind == RESAMPLE_POOL_TIME;
+  int64_t plane = rows / a->frames, out = op_resample_frames(a->frames, a->kind) * plane * (pool ? 1 : 4);
+  shaped(&k, "x", a->x, rows, a->x.cols);
+  shaped(&k, "y", a->y, out, a->x.cols);
+  apart(&k, "y", a->y, "x", a->x);
+  if (!pass(&k, out, pool ? 2 * elements(a->y) : 0)) return k.rc;
+  return done(&k, c->ops->resample(c, a));
+}
+
+int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
+  check k = begin(c, OP_RMSNORM);
+  supported(&k, c->ops->rmsnorm != NULL);
+  operand(&k, "x", a->x);
+  like(&k, "y", a->y, "x", a->x);
+  shaped(&k, "w", a->w, 1, a->x.cols);
+  epsilon(&k, a->eps);
+  same_or_apart(&k, "y", a->y, "x", a->x);
+  apart(&k, "y", a->y, "w", a->w);
+  if (!pass(&k, a->x.rows, 4 * elements(a->x))) return k.rc; /* square, sum, two products */
+  return done(&k, c->ops->rmsnorm(c, a));
+}
+
+int op_act_mul(ctx *c, const op_act_mul_args *a) {
+  check k = begin(c, OP_ACT_MUL);
+  supported(&k, c->ops->act_mul != NULL);
+  operand(&k, "x", a->x);
+  like(&k, "g", a->g, "x", a->x);
+  like(&k, "y", a->y, "x", a->x);
+  DEMAND(&k, a->act >= ACT_NONE && a->act <= ACT_SILU, E_ARG, "unknown activation %d", (int)a->act);
+  same_or_apart(&k, "y", a->y, "x", a->x);
+  same_or_apart(&k, "y", a->y, "g", a->g);
+  if (!pass(&k, a->x.rows, (act_flops(a->act, 0) + 1) * elements(a->x))) return k.rc;
+  return done(&k, c->ops->act_mul(c, a));
+}
+
+int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
+  check k = begin(c, OP_SOFTMAX_REL);
+  supported(&k, c->ops->softmax_rel != NULL);
+  operand(&k, "x", a->x);
+  like(&k, "y", a->y, "x", a->x);
+  operand(&k, "table", a->table);
+  DEMAND(&k, a->x.rows == a->table.cols * a->x.cols, E_SHAPE,
+         "x " SHAPE " is not [%lld * n, n], with a column of table " SHAPE " for each head", SHAPE_OF(a->x),
+         (long long)a->table.cols, SHAPE_OF(a->table));
+  mapped(&k, "bias", a->bucket, 2 * a->x.cols - 1);
+  same_or_apart(&k, "y", a->y, "x", a->x);
+  apart(&k, "y", a->y, "table", a->table);
+  if (!pass(&k, a->x.rows, 6 * elements(a->x))) return k.rc; /* bias, maximum, difference, exp, sum, quotient */
+  return done(&k, c->ops->softmax_rel(c, a));
+}
+
 int op_upload(ctx *c, void *dst, const void *host, size_t bytes) {
   if (bytes && (!dst || !host)) return err_set(&c->err, E_ARG, "op_upload: %s is NULL", dst ? "host" : "dst");
   if (!bytes) return OK;

@@ -1,5 +1,5 @@
 /* The one table of operations. Model code is written once over the op_* functions below; the backends `cpu`, `null`
- * (and later `cuda`) fill the table behind them. Each operation is about as coarse as one good GPU kernel.
+ * and `cuda` fill the table behind them. Each operation is about as coarse as one good GPU kernel.
  *
  * Contracts that hold for every operation
  *   - Gradients: parameter gradients are added to (+=), activation gradients are assigned (=); where an activation
@@ -67,6 +67,12 @@ typedef enum op_id {
   OP_MSE,
   OP_SUMSQ,
   OP_ADAMW,
+  OP_CONV3D,
+  OP_GROUP_NORM,
+  OP_RESAMPLE,
+  OP_RMSNORM,
+  OP_ACT_MUL,
+  OP_SOFTMAX_REL,
   OP_COUNT
 } op_id;
 
@@ -239,6 +245,78 @@ typedef struct op_adamw_args {
   const double *scale;
 } op_adamw_args;
 
+/* Video. The rows of a clip are its pixels, row = (frame * height + y) * width + x; columns are channels. Forward
+ * only.
+ *
+ * 3 x 3 convolution over kt = 1 or 3 frames, causal: tap dt of frame f reads frame f + dt - (kt - 1). The two frames
+ * before the first come from `past` [2 * height * width, Cin]; without it the first frame stands in for both.
+ * stride 1 pads with zeros on all four sides and keeps the size; stride 2 pads right and bottom only and gives
+ * height / 2 x width / 2, rounded down. With kt = 1 and stride 1 this is a 2-D convolution of each frame.
+ *   y = (accumulate ? y : 0) + bias + sum over taps and input channels
+ * w holds panels of CONV_PANEL output channels, zeros behind the last: rows
+ * (((o / CONV_PANEL * kt + dt) * 3 + dy) * 3 + dx) * Cin + i, column o % CONV_PANEL. No im2col matrix is ever made.
+ */
+#define CONV_PANEL 32
+typedef struct op_conv3d_args {
+  view x, past, w, bias, y;  /* past may be absent */
+  int frames, height, width; /* of x */
+  int kt, stride, accumulate;
+} op_conv3d_args;
+/* Rows of w. */
+static inline int64_t op_conv3d_w_rows(int64_t out, int64_t in, int kt) {
+  return (out + CONV_PANEL - 1) / CONV_PANEL * kt * 9 * in;
+}
+/* Height or width after the stride. */
+static inline int op_conv3d_side(int side, int stride) {
+  return stride == 2 ? side / 2 : side;
+}
+
+/* Group norm: one mean and one population variance (two-pass) a group of C / groups channels over all rows, then
+ *   y = act(((x - mean) * rstd * w + b) * scale[m] + shift[m]),  m = map[row]
+ * w, b [1,C]; scale, shift [M,C] are both there (with map) or both absent. y may be x. */
+typedef struct op_group_norm_args {
+  view x, y, w, b, scale, shift;
+  const int32_t *map;
+  int groups;
+  double eps;
+  op_act act;
+} op_group_norm_args;
+
+/* Clips of other sizes. Time rules of the VAE: of an odd number of frames the first is by itself.
+ *   UP         each pixel becomes 2 x 2
+ *   UP_TIME    the same, and each frame two, but not the first of an odd number
+ *   POOL_TIME  means of pairs of frames; the first of an odd number is copied */
+typedef enum op_resampling { RESAMPLE_UP, RESAMPLE_UP_TIME, RESAMPLE_POOL_TIME } op_resampling;
+typedef struct op_resample_args {
+  view x, y;
+  int frames, height, width; /* of x */
+  op_resampling kind;
+} op_resample_args;
+/* Frames of y. */
+static inline int op_resample_frames(int frames, op_resampling kind) {
+  if (kind == RESAMPLE_UP_TIME) return 2 * frames - frames % 2;
+  return kind == RESAMPLE_POOL_TIME ? (frames + 1) / 2 : frames;
+}
+/* Inference only, as the text encoder is: these three have no gradient.
+ *
+ * y = x / sqrt(mean of x^2 over the row + eps) * w. w [1,D]. y may be x. */
+typedef struct op_rmsnorm_args {
+  view x, y, w;
+  double eps;
+} op_rmsnorm_args;
+/* y = act(x) * g, element by element. y may be x or g. */
+typedef struct op_act_mul_args {
+  view x, g, y;
+  op_act act;
+} op_act_mul_args;
+/* Softmax of each row of logits, with a bias by relative position. x, y [heads * n, n]: row h * n + i is query i of
+ * head h, column j is key j; the logit is x + table[bucket[j - i + n - 1]][h]. bucket: 2n - 1 entries in backend
+ * memory, rows of table [buckets, heads]. y may be x. */
+typedef struct op_softmax_rel_args {
+  view x, y, table;
+  const int32_t *bucket;
+} op_softmax_rel_args;
+
 typedef struct ctx ctx;
 
 typedef struct ops {
@@ -278,6 +356,12 @@ typedef struct ops {
   int (*mse)(ctx *, const op_mse_args *);
   int (*sumsq)(ctx *, double *out, const real *x, int64_t n); /* out[0] += sum x^2, in double, fixed order */
   int (*adamw)(ctx *, const op_adamw_args *);
+  int (*conv3d)(ctx *, const op_conv3d_args *);
+  int (*group_norm)(ctx *, const op_group_norm_args *);
+  int (*resample)(ctx *, const op_resample_args *);
+  int (*rmsnorm)(ctx *, const op_rmsnorm_args *);
+  int (*act_mul)(ctx *, const op_act_mul_args *);
+  int (*softmax_rel)(ctx *, const op_softmax_rel_args *);
 } ops;
 
 /* Work done since the context was opened (or since the caller zeroed it). Bytes are the operands' sizes. */
@@ -287,20 +371,24 @@ typedef struct op_count {
 } op_count;
 
 typedef struct ctx_options {
-  const char *backend; /* "cpu", "null" */
+  const char *backend; /* "cpu", "null", "cuda"; "auto": cuda where that is possible, else cpu */
   int threads;         /* 0 or less: OpenMP's default; ctx.threads then holds what that was */
   const char *isa;     /* NULL: the best this CPU has; "v2", "v3", "v4", "generic" */
   dtype storage;       /* DT_BF16, else DT_REAL */
+  int device;          /* cuda: its number, from 0 */
 } ctx_options;
 
 struct ctx {
   const ops *ops;
   err err;
   int threads;
-  const char *isa; /* level in use, for the record */
-  dtype storage;   /* S: DT_REAL or DT_BF16 */
-  arena mem;       /* activations; opened by ctx_arena */
-  void *mem_block; /* what the arena stands on */
+  const char *isa; /* level in use, for the record: v3, sm_90 */
+  int device;
+  char library[32]; /* of the backend, and its version, for the record; "" where it has none */
+  char note[256];   /* "auto": why it is not cuda; else "" */
+  dtype storage;    /* S: DT_REAL or DT_BF16 */
+  arena mem;        /* activations; opened by ctx_arena */
+  void *mem_block;  /* what the arena stands on */
   op_count count[OP_COUNT];
   void *state; /* backend's own */
 };
@@ -366,6 +454,12 @@ int op_unpatch(ctx *c, const op_patch_args *a) TD_MUST_CHECK;
 int op_mse(ctx *c, const op_mse_args *a) TD_MUST_CHECK;
 int op_sumsq(ctx *c, double *out, const real *x, int64_t n) TD_MUST_CHECK;
 int op_adamw(ctx *c, const op_adamw_args *a) TD_MUST_CHECK;
+int op_conv3d(ctx *c, const op_conv3d_args *a) TD_MUST_CHECK;
+int op_group_norm(ctx *c, const op_group_norm_args *a) TD_MUST_CHECK;
+int op_resample(ctx *c, const op_resample_args *a) TD_MUST_CHECK;
+int op_rmsnorm(ctx *c, const op_rmsnorm_args *a) TD_MUST_CHECK;
+int op_act_mul(ctx *c, const op_act_mul_args *a) TD_MUST_CHECK;
+int op_softmax_rel(ctx *c, const op_softmax_rel_args *a) TD_MUST_CHECK;
 int op_upload(ctx *c, void *dst, const void *host, size_t bytes) TD_MUST_CHECK;
 int op_download(ctx *c, void *host, const void *src, size_t bytes) TD_MUST_CHECK;
 

@@ -151,4 +151,10 @@ const ops ops_cpu = {
     .mse = cpu_mse,
     .sumsq = cpu_sumsq,
     .adamw = cpu_adamw,
+    .conv3d = cpu_conv3d,
+    .group_norm = cpu_group_norm,
+    .resample = cpu_resample,
+    .rmsnorm = cpu_rmsnorm,
+    .act_mul = cpu_act_mul,
+    .softmax_rel = cpu_softmax_rel,
 };

@@ -123,6 +123,12 @@ int cpu_unpatch(ctx *c, const op_patch_args *a);
 int cpu_mse(ctx *c, const op_mse_args *a);
 int cpu_sumsq(ctx *c, double *out, const real *x, int64_t n);
 int cpu_adamw(ctx *c, const op_adamw_args *a);
+int cpu_conv3d(ctx *c, const op_conv3d_args *a);
+int cpu_group_norm(ctx *c, const op_group_norm_args *a);
+int cpu_resample(ctx *c, const op_resample_args *a);
+int cpu_rmsnorm(ctx *c, const op_rmsnorm_args *a);
+int cpu_act_mul(ctx *c, const op_act_mul_args *a);
+int cpu_softmax_rel(ctx *c, const op_softmax_rel_args *a);
 
 /* Puts the entries that take bfloat16 operands in place of those for reals (narrow.c). */
 void cpu_narrow(ops *t);

@@ -510,6 +510,52 @@ out:
   return rc;
 }
 
+/* --- the text encoder ------------------------------------------------------------------------------------------ */
+
+int cpu_rmsnorm(ctx *c, const op_rmsnorm_args *a) {
+  const row_kernels *k = cpu_of(c)->row;
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * a->x.cols > SERIAL)
+  for (int64_t r = 0; r < a->x.rows; r += BLOCK_ROWS)
+    k->rms(&(row_rms){.rows = a->x.rows - r < BLOCK_ROWS ? a->x.rows - r : BLOCK_ROWS,
+                      .n = a->x.cols,
+                      .eps = (real)a->eps,
+                      .x = row_of(a->x, r),
+                      .w = a->w.p,
+                      .ldx = a->x.ld,
+                      .y = row_of(a->y, r),
+                      .ldy = a->y.ld});
+  return OK;
+}
+
+int cpu_act_mul(ctx *c, const op_act_mul_args *a) {
+  const row_kernels *k = cpu_of(c)->row;
+  const pieces p = cut(a->x.rows, a->x.cols, contiguous(a->x) && contiguous(a->g) && contiguous(a->y));
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * a->x.cols > SERIAL)
+  for (int64_t i = 0; i < p.count; i++)
+    k->act_mul(piece_cols(&p, i), a->act, piece_of(&p, a->x, i), piece_of(&p, a->g, i), piece_of(&p, a->y, i));
+  return OK;
+}
+
+/* A head's biases as one line: those of query i begin at its element n - 1 - i. */
+int cpu_softmax_rel(ctx *c, const op_softmax_rel_args *a) {
+  const row_kernels *k = cpu_of(c)->row;
+  const int64_t n = a->x.cols, line = 2 * n - 1;
+  int rc = OK;
+  TRY(width_check(c, n, line, CPU_WORK));
+  for (int64_t d = 0; d < line; d++)
+    if (a->bucket[d] < 0 || a->bucket[d] >= a->table.rows)
+      FAIL(&c->err, E_ARG, "bucket[%lld] is %d, the table has %lld rows", (long long)d, (int)a->bucket[d],
+           (long long)a->table.rows);
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * n > SERIAL)
+  for (int64_t h = 0; h < a->table.cols; h++) {
+    real *bias = cpu_work(cpu_of(c), omp_get_thread_num());
+    for (int64_t d = 0; d < line; d++) bias[d] = row_of(a->table, a->bucket[d])[h];
+    for (int64_t i = 0; i < n; i++) k->softmax(n, row_of(a->x, h * n + i), bias + n - 1 - i, row_of(a->y, h * n + i));
+  }
+out:
+  return rc;
+}
+
 /* --- patches --------------------------------------------------------------------------------------------------- */
 
 /* Moves one patch between its row and the latents. */
@@ -534,5 +580,131 @@ int cpu_patch(ctx *c, const op_patch_args *a) {
 int cpu_unpatch(ctx *c, const op_patch_args *a) {
 #pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->rows.rows * a->rows.cols > SERIAL)
   for (int64_t r = 0; r < a->rows.rows; r++) patch_row(a, r, 0);
+  return OK;
+}
+
+/* --- video ------------------------------------------------------------------------------------------------------ */
+
+/* Rows are summed in so many slices, whatever the number of threads; the slices are added up in order. */
+#define SLICES 64
+
+/* [2][cols] doubles a slice in shared scratch: sums and sums of squares about `mean`. */
+static double *group_moments(ctx *c, view x, const real *mean) {
+  const row_kernels *k = cpu_of(c)->row;
+  double *all = (double *)(void *)cpu_shared(cpu_of(c));
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (x.rows * x.cols > SERIAL)
+  for (int s = 0; s < SLICES; s++) {
+    double *own = all + 2 * s * x.cols;
+    int64_t from = x.rows * s / SLICES, end = x.rows * (s + 1) / SLICES;
+    memset(own, 0, 2 * (size_t)x.cols * sizeof *own);
+    k->moments(&(row_moments){.rows = end - from,
+                              .n = x.cols,
+                              .ldx = x.ld,
+                              .x = row_of(x, from),
+                              .mean = mean,
+                              .sum = own,
+                              .square = own + x.cols});
+  }
+  for (int s = 1; s < SLICES; s++)
+    for (int64_t j = 0; j < 2 * x.cols; j++) all[j] += all[2 * s * x.cols + j];
+  return all;
+}
+
+/* Sum over the channels of a group. */
+static double group_sum(const double *channel, int64_t n) {
+  double sum = 0;
+  for (int64_t j = 0; j < n; j++) sum += channel[j];
+  return sum;
+}
+
+/* work: [4][cols], filled with mean, what its rounding left over, and slope and offset of the affine part. */
+static void group_fold(ctx *c, const op_group_norm_args *a, real *work) {
+  const int64_t cols = a->x.cols, n = cols / a->groups;
+  const double count = (double)a->x.rows * (double)n;
+  const real *w = a->w.p, *b = a->b.p;
+  real *mean = work, *rest = work + cols, *slope = work + 2 * cols, *offset = work + 3 * cols;
+  const double *sums = group_moments(c, a->x, NULL);
+  for (int g = 0; g < a->groups; g++) {
+    const real m = (real)(group_sum(sums + g * n, n) / count);
+    for (int64_t j = g * n; j < (g + 1) * n; j++) mean[j] = m;
+  }
+  sums = group_moments(c, a->x, mean);
+  for (int g = 0; g < a->groups; g++) {
+    double left = group_sum(sums + g * n, n) / count;
+    double var = group_sum(sums + cols + g * n, n) / count - left * left;
+    double rstd = 1 / sqrt((var > 0 ? var : 0) + a->eps);
+    for (int64_t j = g * n; j < (g + 1) * n; j++) {
+      rest[j] = (real)left;
+      slope[j] = (real)(rstd * (double)w[j]);
+      offset[j] = b[j];
+    }
+  }
+}
+
+int cpu_group_norm(ctx *c, const op_group_norm_args *a) {
+  const int64_t cols = a->x.cols;
+  const row_kernels *k = cpu_of(c)->row;
+  real *work = cpu_work(cpu_of(c), 0);
+  int rc = OK;
+  TRY(width_check(c, cols, 2 * SLICES * cols * (int64_t)(sizeof(double) / sizeof(real)), CPU_SHARED));
+  TRY(width_check(c, cols, 4 * cols, CPU_WORK));
+  TRY(map_check(c, a->map, a->x.rows, a->scale));
+  group_fold(c, a, work);
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->x.rows * cols > SERIAL)
+  for (int s = 0; s < SLICES; s++) {
+    int64_t from = a->x.rows * s / SLICES, end = a->x.rows * (s + 1) / SLICES;
+    k->group(&(row_group){.rows = end - from,
+                          .n = cols,
+                          .ldx = a->x.ld,
+                          .ldy = a->y.ld,
+                          .x = row_of(a->x, from),
+                          .mean = work,
+                          .rest = work + cols,
+                          .a = work + 2 * cols,
+                          .c = work + 3 * cols,
+                          .scale = a->scale.p,
+                          .shift = a->shift.p,
+                          .ld_scale = a->scale.ld,
+                          .ld_shift = a->shift.ld,
+                          .map = a->scale.p ? a->map + from : NULL,
+                          .y = row_of(a->y, from),
+                          .act = a->act});
+  }
+out:
+  return rc;
+}
+
+/* One line of output of a resampling that enlarges. */
+static void up_line(const op_resample_args *a, int64_t from, int64_t to) {
+  const size_t bytes = (size_t)a->x.cols * sizeof(real);
+  for (int64_t x = 0; x < 2 * a->width; x++) memcpy(row_of(a->y, to + x), row_of(a->x, from + x / 2), bytes);
+}
+
+static void pool_line(ctx *c, const op_resample_args *a, const int64_t from[2], int64_t to) {
+  static const real half[4] = {R(0.5), R(0.5), 0, 0};
+  for (int64_t x = 0; x < a->width; x++) {
+    const real *pair[4] = {row_of(a->x, from[0] + x), row_of(a->x, from[1] + x), NULL, NULL};
+    if (from[0] == from[1])
+      memcpy(row_of(a->y, to + x), pair[0], (size_t)a->x.cols * sizeof(real));
+    else
+      cpu_of(c)->row->lincomb(a->x.cols, 2, pair, half, row_of(a->y, to + x));
+  }
+}
+
+int cpu_resample(ctx *c, const op_resample_args *a) {
+  const int up = a->kind != RESAMPLE_POOL_TIME, odd = a->frames % 2;
+  const int64_t height = up ? 2 * (int64_t)a->height : a->height, width = up ? 2 * (int64_t)a->width : a->width;
+  const int64_t lines = op_resample_frames(a->frames, a->kind) * height;
+#pragma omp parallel for schedule(static) num_threads(cpu_of(c)->threads) if (a->y.rows * a->y.cols > SERIAL)
+  for (int64_t i = 0; i < lines; i++) {
+    const int64_t t = i / height, y = i % height;
+    if (up) {
+      int64_t frame = a->kind == RESAMPLE_UP ? t : (t + odd) / 2;
+      up_line(a, (frame * a->height + y / 2) * a->width, i * width);
+    } else {
+      int64_t first = odd ? (t ? 2 * t - 1 : 0) : 2 * t, last = odd && !t ? 0 : first + 1;
+      pool_line(c, a, (int64_t[]){(first * height + y) * width, (last * height + y) * width}, i * width);
+    }
+  }
   return OK;
 }

@@ -76,6 +76,33 @@ typedef struct row_adamw {
   real scale, beta1, rest1, beta2, rest2, keep, rate, v_scale, eps;
 } row_adamw;
 
+/* sum[j] += sum of d, square[j] += sum of d^2 over the rows, d = x - mean[j] (mean NULL: 0). */
+typedef struct row_moments {
+  int64_t rows, n, ldx;
+  const real *x, *mean;
+  double *sum, *square;
+} row_moments;
+
+/* y = act((((x - mean) - rest) * a + c) * scale[map[r]] + shift[map[r]]); mean, rest, a, c [n]; map NULL or a
+ * negative entry: without scale and shift, whose rows are ld_scale and ld_shift apart. y may be x. */
+typedef struct row_group {
+  int64_t rows, n, ldx, ldy;
+  const real *x, *mean, *rest, *a, *c, *scale, *shift;
+  int64_t ld_scale, ld_shift;
+  const int32_t *map;
+  real *y;
+  op_act act;
+} row_group;
+/* y = x / sqrt(mean x^2 + eps) * w. y may be x. */
+typedef struct row_rms {
+  int64_t rows, n;
+  real eps;
+  const real *x, *w;
+  int64_t ldx;
+  real *y;
+  int64_t ldy;
+} row_rms;
+
 struct row_kernels {
   void (*fold)(const row_fold *r);
   void (*norm)(const row_norm *r);
@@ -93,6 +120,11 @@ struct row_kernels {
   double (*mse)(int64_t n, const real *p, const real *t, real k, real *d);
   double (*sumsq)(int64_t n, const real *x);
   void (*adamw)(const row_adamw *r);
+  void (*moments)(const row_moments *r);
+  void (*group)(const row_group *r);
+  void (*rms)(const row_rms *r);
+  void (*act_mul)(int64_t n, op_act act, const real *x, const real *g, real *y); /* y may be x or g */
+  void (*softmax)(int64_t n, const real *x, const real *bias, real *y);          /* of x + bias; y may be x */
 };
 
 #endif

@@ -102,6 +102,12 @@ NOTHING(act_bwd)
 NOTHING(patch)
 NOTHING(mse)
 NOTHING(adamw)
+NOTHING(conv3d)
+NOTHING(group_norm)
+NOTHING(resample)
+NOTHING(rmsnorm)
+NOTHING(act_mul)
+NOTHING(softmax_rel)
 
 const ops ops_null = {
     .name = "null",
@@ -139,4 +145,10 @@ const ops ops_null = {
     .mse = null_mse,
     .sumsq = null_sumsq,
     .adamw = null_adamw,
+    .conv3d = null_conv3d,
+    .group_norm = null_group_norm,
+    .resample = null_resample,
+    .rmsnorm = null_rmsnorm,
+    .act_mul = null_act_mul,
+    .softmax_rel = null_softmax_rel,
 };

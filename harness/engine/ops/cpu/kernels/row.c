@@ -280,6 +280,91 @@ static void adamw(const row_adamw *r) {
              v[j] = vj; w[j] = w[j] * keep - rate * mj / (SQRT(vj * v_scale) + eps));
 }
 
+/* Rows whose sums stay in float before they join the sums in double. */
+enum { MOMENT_ROWS = 64 };
+
+/* LANES columns from `at` on, `width` of them real. */
+TD_INLINE void moments_of(const row_moments *r, int64_t at, int64_t width) {
+  for (int64_t from = 0; from < r->rows; from += MOMENT_ROWS) {
+    const int64_t end = from + MOMENT_ROWS < r->rows ? from + MOMENT_ROWS : r->rows;
+    real s[LANES] = {0}, q[LANES] = {0}, mean[LANES] = {0};
+    for (int64_t l = 0; r->mean && l < width; l++) mean[l] = r->mean[at + l];
+    for (int64_t i = from; i < end; i++) {
+      const real *x = r->x + i * r->ldx + at;
+      BY_COLUMNS(width, real d = x[j] - mean[j]; s[j] += d; q[j] += d * d);
+    }
+    for (int64_t l = 0; l < width; l++) {
+      r->sum[at + l] += (double)s[l];
+      r->square[at + l] += (double)q[l];
+    }
+  }
+}
+
+static void moments(const row_moments *r) {
+  int64_t j = 0;
+  for (; j + LANES <= r->n; j += LANES) moments_of(r, j, LANES);
+  if (j < r->n) moments_of(r, j, r->n - j);
+}
+
+TD_INLINE real activate(op_act kind, real x) {
+  return kind == ACT_SILU ? vsilu(x) : kind == ACT_GELU_TANH ? vgelu(x) : x;
+}
+
+TD_INLINE void group_rows(const row_group *r, op_act kind) {
+  const real *mean = r->mean, *rest = r->rest, *a = r->a, *c = r->c;
+  for (int64_t i = 0; i < r->rows; i++) {
+    const real *x = r->x + i * r->ldx;
+    real *y = r->y + i * r->ldy;
+    const int64_t m = r->map ? r->map[i] : -1;
+    if (m < 0) {
+      BY_COLUMNS(r->n, y[j] = activate(kind, ((x[j] - mean[j]) - rest[j]) * a[j] + c[j]));
+    } else {
+      const real *scale = r->scale + m * r->ld_scale, *shift = r->shift + m * r->ld_shift;
+      BY_COLUMNS(r->n, real t = ((x[j] - mean[j]) - rest[j]) * a[j] + c[j];
+                 y[j] = activate(kind, t * scale[j] + shift[j]));
+    }
+  }
+}
+
+static void group(const row_group *r) {
+  switch (r->act) {
+  case ACT_SILU: group_rows(r, ACT_SILU); break;
+  case ACT_GELU_TANH: group_rows(r, ACT_GELU_TANH); break;
+  default: group_rows(r, ACT_NONE); break;
+  }
+}
+
+static void rms(const row_rms *r) {
+  const int64_t n = r->n;
+  const real *w = r->w;
+  for (int64_t i = 0; i < r->rows; i++) {
+    const real *x = r->x + i * r->ldx;
+    real *y = r->y + i * r->ldy, q[LANES] = {0};
+    BY_LANES(n, q[l] += x[j] * x[j]);
+    const real rstd = R(1.0) / SQRT(tree(q) / (real)n + r->eps);
+    BY_COLUMNS(n, y[j] = x[j] * rstd * w[j]);
+  }
+}
+
+static void act_mul(int64_t n, op_act kind, const real *x, const real *g, real *y) {
+  switch (kind) {
+  case ACT_GELU_TANH: BY_COLUMNS(n, y[j] = vgelu(x[j]) * g[j]); break;
+  case ACT_SILU: BY_COLUMNS(n, y[j] = vsilu(x[j]) * g[j]); break;
+  default: BY_COLUMNS(n, y[j] = x[j] * g[j]); break;
+  }
+}
+
+static void softmax(int64_t n, const real *x, const real *bias, real *y) {
+  real top[LANES], sum[LANES] = {0};
+  for (int l = 0; l < LANES; l++) top[l] = x[0] + bias[0];
+  BY_LANES(n, real v = x[j] + bias[j]; y[j] = v; top[l] = v > top[l] ? v : top[l]);
+  real max = top[0];
+  for (int l = 1; l < LANES; l++) max = top[l] > max ? top[l] : max;
+  BY_LANES(n, real p = vexp2_low((y[j] - max) * VLOG2E); y[j] = p; sum[l] += p);
+  const real scale = R(1.0) / tree(sum);
+  BY_COLUMNS(n, y[j] *= scale);
+}
+
 #define TABLE CPU_NAME(row_kernels_, TD_ISA)
 const row_kernels TABLE = {
     .fold = fold,
@@ -296,4 +381,9 @@ const row_kernels TABLE = {
     .mse = mse,
     .sumsq = sumsq,
     .adamw = adamw,
+    .moments = moments,
+    .group = group,
+    .rms = rms,
+    .act_mul = act_mul,
+    .softmax = softmax,
 };

@@ -1,4 +1,5 @@
-/* 2^x and the activations made of it, for vector loops. Kernel files only: included once per instruction-set level.
+/* 2^x and the activations made of it, for vector loops. Kernel files only: included once per instruction-set level,
+ * and by the kernels of the cuda backend.
  *
  * vfma(a, b, c) is one rounding where the level has fused multiply-add and two where it has not, never the compiler's
  * choice; so v3 and v4, gcc and clang agree to the bit. vexp2 rounds x to the nearest integer by adding 1.5 * 2^23
@@ -11,12 +12,20 @@
 
 #include "base/real.h"
 
+#ifdef __CUDACC__
+#define TD_INLINE static __device__ __forceinline__
+#else
 #define TD_INLINE static inline __attribute__((always_inline, unused))
+#endif
 
 #define VLOG2E R(1.44269504088896340735992468)
 #define VLN2 R(0.69314718055994530941723212)
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#if defined(__CUDACC__)
+TD_INLINE real vfma(real a, real b, real c) {
+  return __fmaf_rn(a, b, c);
+}
+#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #ifdef TD_REAL_F64
 TD_INLINE real vfma(real a, real b, real c) {
   return __builtin_fma(a, b, c);

@@ -1,0 +1,14 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "vae_cases.h"
+
+int main(void) {
+  const struct CMUnitTest tests[] = {VAE_GOLDEN_CASES};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
