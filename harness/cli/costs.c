@@ -24,6 +24,7 @@ static int add(err *e, const plan_request *r, const cost_line *head, cost_table 
   line->pass = r->train ? "train" : "sample";
   line->recompute = r->level != NULL;
   line->batch = r->batch;
+  for (int i = 0; r->train && i < r->cfg.layers; i++) line->at_level[r->level ? r->level[i] : 0]++;
   TRY(plan_measure(e, r, &line->cost));
   to->n++;
 out:
@@ -56,6 +57,26 @@ out:
   return rc;
 }
 
+int costs_fit(err *e, const plan_request *r, const char *model, const char *name, cost_table *to) {
+  int rc = OK, fits = 0;
+  unsigned char *level = NULL;
+  if (!trains(&r->l)) return OK;
+  TRY(mem_new(e, r->cfg.layers, 1, "levels", &level));
+  TRY(mem_grow(e, &to->at, &to->cap, to->n + 1, sizeof *to->at, "table of costs"));
+  cost_line *line = &to->at[to->n];
+  *line = (cost_line){.model = model, .pass = "train", .batch = r->batch};
+  snprintf(line->design, sizeof line->design, "%s", name);
+  TRY(plan_fit(e, r, to->budget, level, &line->cost, &fits));
+  for (int i = 0; i < r->cfg.layers; i++) line->at_level[level[i]]++;
+  line->recompute = line->at_level[0] < r->cfg.layers;
+  line->misfit = !fits;
+  to->n++;
+out:
+  free(level);
+  if (rc != OK) err_prefix(e, "%s, design %s", model, name);
+  return rc;
+}
+
 static int measure_design(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
                           cost_table *to) {
   int rc = OK;
@@ -64,7 +85,7 @@ static int measure_design(err *e, const plan_request *r, const char *model, cons
   const int64_t before = to->n;
   TRY(design_parse(e, name, &d));
   design_layout(&d, &q.l);
-  rc = costs_measure(e, &q, model, name, sample_batch, to);
+  rc = to->budget ? costs_fit(e, &q, model, name, to) : costs_measure(e, &q, model, name, sample_batch, to);
   if (rc == E_UNSUPPORTED) {
     if (!to->without[0]) snprintf(to->without, sizeof to->without, "%.250s", e->text);
     err_clear(e);
@@ -152,22 +173,21 @@ out:
   return rc;
 }
 
-/* Trained reals come with a gradient and two moments. */
-static double adapter_bytes(const cost_line *l) {
-  return (double)l->cost.trained * (double)sizeof(real) * (l->pass[0] == 't' ? 4 : 1);
+/* Of what is trained, with gradient, moments and copy. */
+static double adapter_bytes(const plan_bytes *b) {
+  return (double)(b->masters + b->gradients + b->moments + b->copies);
 }
 
-static double weight_bytes(const cost_line *l) {
-  return (double)l->cost.params * (double)sizeof(real);
-}
-
-static double total_bytes(const cost_line *l) {
-  return weight_bytes(l) + adapter_bytes(l) + (double)l->cost.arena;
+static void add_levels(grid *g, const cost_line *l) {
+  if (l->pass[0] == 't')
+    grid_add(g, "%d/%d/%d%s", l->at_level[0], l->at_level[1], l->at_level[2], l->misfit ? ", too much" : "");
+  else
+    grid_add(g, " ");
 }
 
 void costs_text(const cost_table *t, text *out) {
-  static const char *const head[] = {"model",   "design",  "pass",        "batch", "trained",
-                                     "weights", "adapter", "activations", "total", "FLOP"};
+  static const char *const head[] = {"model",   "design", "pass",    "levels", "batch", "trained", "weights",
+                                     "adapter", "kept",   "working", "tables", "total", "FLOP"};
   grid g = {.cols = sizeof head / sizeof head[0]};
   char s[GRID_SHORT];
   for (int i = 0; i < g.cols; i++) grid_add_text(&g, head[i]);
@@ -176,11 +196,14 @@ void costs_text(const cost_table *t, text *out) {
     grid_add_text(&g, l->model);
     grid_add_text(&g, l->design);
     grid_add(&g, "%s%s", l->pass, l->recompute ? ", recompute" : "");
+    add_levels(&g, l);
     grid_add(&g, "%d", l->batch);
     grid_count((double)l->cost.trained, s);
     grid_add_text(&g, s);
-    const double bytes[] = {weight_bytes(l), adapter_bytes(l), (double)l->cost.arena, total_bytes(l)};
-    for (int b = 0; b < 4; b++) {
+    const plan_bytes *m = &l->cost.memory;
+    const double bytes[] = {(double)m->weights, adapter_bytes(m),  (double)m->kept,
+                            (double)m->working, (double)m->tables, (double)m->total};
+    for (size_t b = 0; b < sizeof bytes / sizeof bytes[0]; b++) {
       grid_bytes(bytes[b], s);
       grid_add_text(&g, s);
     }
@@ -189,6 +212,28 @@ void costs_text(const cost_table *t, text *out) {
   }
   grid_print(&g, out);
   grid_free(&g);
+}
+
+static void set_memory(json **j, const cost_line *l) {
+  const plan_bytes *m = &l->cost.memory;
+  json *levels = json_new(JSON_ARRAY), *bytes = json_new(JSON_OBJECT);
+  for (int i = 0; i < 3; i++) {
+    json *n = json_new(JSON_NUMBER);
+    if (n) n->num = l->at_level[i], n->is_int = 1;
+    cli_push(&levels, n);
+  }
+  cli_set(j, "blocks_at_level", levels);
+  cli_set_bool(j, "fits", !l->misfit);
+  const struct {
+    const char *name;
+    size_t bytes;
+  } all[] = {{"weights", m->weights}, {"masters", m->masters}, {"gradients", m->gradients},
+             {"moments", m->moments}, {"copies", m->copies},   {"kept", m->kept},
+             {"working", m->working}, {"tables", m->tables},   {"workspace", m->workspace}};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) cli_set_int(&bytes, all[i].name, (int64_t)all[i].bytes);
+  cli_set(j, "bytes", bytes);
+  cli_set_number(j, "activation_bytes", (double)l->cost.arena);
+  cli_set_int(j, "total_bytes", (int64_t)m->total);
 }
 
 json *costs_json(const cost_table *t) {
@@ -203,10 +248,7 @@ json *costs_json(const cost_table *t) {
     cli_set_int(&j, "batch", l->batch);
     cli_set_int(&j, "params", l->cost.params);
     cli_set_int(&j, "trained", l->cost.trained);
-    cli_set_number(&j, "weight_bytes", weight_bytes(l));
-    cli_set_number(&j, "adapter_bytes", adapter_bytes(l));
-    cli_set_number(&j, "activation_bytes", (double)l->cost.arena);
-    cli_set_number(&j, "total_bytes", total_bytes(l));
+    set_memory(&j, l);
     cli_set_number(&j, "flops", l->cost.flops);
     cli_set_number(&j, "moved_bytes", l->cost.bytes);
     cli_push(&list, j);

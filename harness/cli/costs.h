@@ -14,6 +14,8 @@ typedef struct cost_line {
   char design[DESIGN_TEXT]; /* or the variant of a study */
   const char *pass;         /* "train", "sample" */
   int recompute, batch;
+  int at_level[3]; /* blocks of a training step at each level; all 0 for a forward pass */
+  int misfit;      /* it does not fit the budget that was asked for */
   plan_cost cost;
 } cost_line;
 
@@ -21,13 +23,17 @@ typedef struct cost_table {
   cost_line *at;
   int64_t n, cap;
   char without[256]; /* why the first design that this build cannot run on the model is not there; "" */
+  size_t budget;     /* of costs_designs, bytes; 0: none */
 } cost_table;
 
 /* A training step (with activations kept, and recomputed) and a forward pass. A design that trains nothing has no
  * training step. r->train, r->level and r->pieces are ignored; batches of training and of sampling may differ. */
 int costs_measure(err *e, const plan_request *r, const char *model, const char *name, int sample_batch,
                   cost_table *to) TD_MUST_CHECK;
-/* The same for every design of the program that can run on the model; r->l is ignored. */
+/* One training step, with levels that fit the table's budget, or those that come nearest. */
+int costs_fit(err *e, const plan_request *r, const char *model, const char *name, cost_table *to) TD_MUST_CHECK;
+/* The same for every design of the program that can run on the model, or with a budget of the table only
+ * training steps that fit it; r->l is ignored. */
 int costs_designs(err *e, const plan_request *r, const char *model, int sample_batch, cost_table *to) TD_MUST_CHECK;
 /* The same for a row of a study, with its batch and guidance. Nothing for clips of another program. */
 int costs_row(err *e, const study_row *r, cost_table *to) TD_MUST_CHECK;

@@ -19,9 +19,12 @@
 #include "store/store.h"
 
 typedef struct doctor_args {
-  int plan, gpu;
+  int plan, gpu, precision;
   int64_t gpu_rows, device;
+  const char *fit;
 } doctor_args;
+
+static const char *const precision_names[] = {"fp32", "bf16", NULL};
 
 static const cli_option options[] = {
     {.name = "plan",
@@ -47,6 +50,19 @@ static const cli_option options[] = {
      .initial = "0",
      .hi = 255,
      .help = "with --gpu: number of the CUDA device, from 0"},
+    {.name = "precision",
+     .kind = CLI_CHOICE,
+     .offset = offsetof(doctor_args, precision),
+     .choices = precision_names,
+     .initial = "fp32",
+     .help = "with --plan: how weights and activations are stored"},
+    {.name = "fit",
+     .kind = CLI_TEXT,
+     .offset = offsetof(doctor_args, fit),
+     .value = "SIZE",
+     .help =
+         "with --plan: only training steps, each block keeping as much for the backward pass as SIZE allows; 24GB, "
+         "16GiB"},
     {.name = NULL},
 };
 
@@ -327,15 +343,36 @@ static void examine(doctor *d) {
 
 /* --- plan: 13 x 60 x 90 latents (49 frames of 480 x 720), 226 text rows, batch 1, rank 128 --- */
 
-static int cost_of_model(cli *c, const char *file, const char *model, cost_table *to) {
+typedef struct cost_source {
+  const char *file, *model;
+  dtype storage;
+} cost_source;
+
+static int read_size(err *e, const char *s, size_t *out) {
+  static const struct {
+    const char *name;
+    double bytes;
+  } units[] = {{"GB", 1e9}, {"GiB", 1073741824.0}, {"MB", 1e6}, {"MiB", 1048576.0}};
+  char *end;
+  double n = strtod(s, &end);
+  for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+    if (end > s && n > 0 && n * units[i].bytes < 1e18 && !strcmp(end, units[i].name)) {
+      *out = (size_t)(n * units[i].bytes);
+      return OK;
+    }
+  return err_set(e, E_ARG, "--fit %s: must be a positive number with GB, GiB, MB or MiB", s);
+}
+
+static int cost_of_model(cli *c, const cost_source *s, cost_table *to) {
   int rc = OK;
   json *j = NULL;
   plan_request q = {.shape = {.rank = 128}, .batch = 1, .frames = 13, .height = 60, .width = 90, .n_text = 226};
+  q.storage = s->storage;
   char path[STORE_PATH];
-  SAY(path, "%.900s/models/%s", cli_configs(c), file);
+  SAY(path, "%.900s/models/%s", cli_configs(c), s->file);
   TRY(json_read(&c->err, path, &j));
   TRY(dit_config_read(&c->err, j, path, &q.cfg));
-  TRY(costs_designs(&c->err, &q, model, 1, to));
+  TRY(costs_designs(&c->err, &q, s->model, 1, to));
 out:
   json_free(j);
   return rc;
@@ -379,8 +416,8 @@ static int print(const doctor *d, const cost_table *costs, int failed) {
   }
   as_text(d, &t);
   if (costs->n) {
-    text_add(&t,
-             "\nfloat32, latents 13 x 60 x 90, 226 text rows, rank 128; from the null backend (no work is done)\n");
+    text_add(&t, "\nlatents 13 x 60 x 90, 226 text rows, rank 128; from the null backend (no work is done)\n"
+                 "levels: blocks that keep everything / input and attention output / input alone (docs/memory.md)\n");
     costs_text(costs, &t);
   }
   return cli_put(d->c, &t);
@@ -394,8 +431,10 @@ static int run(cli *c, const void *args) {
   if (a->gpu) return doctor_gpu(c, a->gpu_rows, (int)a->device);
   examine(&d);
   if (a->plan) {
-    TRY(cost_of_model(c, "cogvideox-2b.json", "2B", &costs));
-    TRY(cost_of_model(c, "cogvideox-5b.json", "5B", &costs));
+    dtype storage = a->precision ? DT_BF16 : DT_REAL;
+    if (a->fit) TRY(read_size(&c->err, a->fit, &costs.budget));
+    TRY(cost_of_model(c, &(cost_source){"cogvideox-2b.json", "2B", storage}, &costs));
+    TRY(cost_of_model(c, &(cost_source){"cogvideox-5b.json", "5B", storage}, &costs));
   }
   for (int i = 0; i < d.n; i++) failed |= d.at[i].verdict == BAD;
   TRY(print(&d, &costs, failed));

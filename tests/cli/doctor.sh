@@ -42,6 +42,17 @@ ok "every design has both models" json_is \
   '[.plan | group_by(.model)[] | [.[].design] | unique | length] | [.[0] == .[1], .[0] > 9]' '[true,true]'
 run doctor --plan
 ok "as a table" out_has '^ *5B +sequence +train, recompute '
+run doctor --plan --precision bf16 --fit 24GiB --json
+ok "--fit chooses levels for a training step" exits 0
+ok "LoRA training of 5B with alpha rows after it fits 24 GiB" json_is \
+  '.plan[] | select(.model == "5B" and .design == "sequence") | [.fits, (.blocks_at_level | add), .total_bytes <= 24 * 1073741824]' '[true,42,true]'
+ok "the owners' bytes are the total" json_is '[.plan[] | (.bytes | add) == .total_bytes] | all' true
+ok "with weights of two bytes" json_is '[.plan[] | .bytes.weights == 2 * .params] | all' true
+run doctor --plan --fit 12GB --json
+ok "what does not fit says so" json_is '[.plan[] | select(.model == "5B") | .fits] | any' false
+run doctor --plan --fit 24
+ok "a size needs its unit" exits 2
+ok "and the message says which" err_has '^tandem.*--fit 24: must be a positive number with GB, GiB, MB or MiB'
 run doctor --plan --configs nowhere
 ok "without the configs it says which file" err_has 'nowhere/models/cogvideox-2b.json'
 

@@ -22,7 +22,7 @@ typedef struct block_acts {
   view xm;                     /* [R, D] after the exchange: input of the second half */
   view h2;                     /* [P, D]; [R, D] when the base is trained, as the next four */
   view pre;                    /* [P, 4D]; [R, 4D] at level 0; absent where nothing is kept */
-  view act, y2;                /* [P, 4D], [P, D] */
+  view act, y2;                /* [P, 4D], [P, D]; pre is act where a frozen base's block does not keep it */
 } block_acts;
 
 struct dit_acts {

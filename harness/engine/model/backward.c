@@ -13,7 +13,8 @@
 typedef struct grads {
   view dx;            /* [R, D] gradient of the residual stream */
   view dn;            /* [R, D] of a norm's output */
-  view pdy, pdn, pdh; /* [P, D], [P, D], [P, 4D]: of a piece of the feed-forward part */
+  view pdy, pdn, pdh; /* [P, D], [P, D], [P, 4D]: of a feed-forward piece; pdy and pdn lie in
+                       * its y2 and h2 when the base is frozen */
   /* Others take turns in memory that is idle: dqkv in the spare rows; dy in their first part, done before dqkv
    * begins; d_o in dn, done before dn is written. */
   view dqkv;                    /* [R, 3D] */
@@ -83,8 +84,10 @@ static int take(back *b) {
   TRY(ctx_view(c, g->batch * g->n_video, f->out_channels * pp, "output patch gradient", &s->drows));
   TRY(ctx_view(c, r, d, "residual gradient", &s->dx));
   TRY(ctx_view(c, r, d, "gradient", &s->dn));
-  TRY(ctx_view(c, b->p.acts->piece, d, "feed-forward gradient", &s->pdy));
-  TRY(ctx_view(c, b->p.acts->piece, d, "feed-forward gradient", &s->pdn));
+  s->pdy = b->p.acts->block[0].y2;
+  s->pdn = b->p.acts->block[0].h2;
+  if (b->full) TRY(ctx_view(c, r, d, "feed-forward gradient", &s->pdy));
+  if (b->full) TRY(ctx_view(c, r, d, "feed-forward gradient", &s->pdn));
   TRY(ctx_view(c, b->p.acts->piece, 4 * d, "feed-forward gradient", &s->pdh));
   s->dqkv = b->p.acts->spare;
   s->dy = acts_spare(&b->p, 0);

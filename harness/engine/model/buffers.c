@@ -65,7 +65,7 @@ static void take_shared(taker *t, pass *p, block_acts *b, int top_level) {
   }
   if (!s->keep || top_level) take_first_half(t, p, b);
   take_second_half(t, p, b, s->piece);
-  if (s->keep && top_level) b->pre = take(t, s->piece, 4 * d, "feed-forward hidden");
+  if (s->keep && top_level) b->pre = p->m->g ? take(t, s->piece, 4 * d, "feed-forward hidden") : b->act;
 }
 
 /* Level 0 keeps what the backward pass reads: of a frozen base no input of a product. */
@@ -91,6 +91,7 @@ static void take_blocks(taker *t, pass *p) {
     if (s->block[i].level > top) top = s->block[i].level;
   }
   take_shared(t, p, &shared, top);
+  size_t before = t->c->mem.used;
   for (int i = 0; i < layers; i++) {
     block_acts *b = &s->block[i];
     int level = b->level;
@@ -108,6 +109,17 @@ static void take_blocks(taker *t, pass *p) {
     if (!s->keep || !p->g->l.exchange) b->xa = b->xm;
   }
   s->x = s->keep ? take(t, r, d, "residual") : s->block[0].x;
+  if (p->io->kept) *p->io->kept = t->c->mem.used - before;
+}
+
+/* The head works where the blocks' first two matrices were, which nothing reads until a block runs again. */
+static void place_head(pass *p) {
+  dit_acts *s = p->acts;
+  for (int i = 0; i < p->g->l.n_seg; i++) {
+    if (!segment_predicted(&p->g->l, &p->g->l.seg[i])) continue;
+    s->n1[i] = segment_rows(p->g, s->keep ? acts_spare(p, 0) : s->block[0].h1, i);
+    s->n2[i] = s->keep ? segment_rows(p->g, acts_spare(p, 1), i) : s->n1[i];
+  }
 }
 
 int acts_take(pass *p, int keep) {
@@ -133,8 +145,6 @@ int acts_take(pass *p, int keep) {
     if (g->l.seg[i].kind != SEG_VIDEO) continue;
     s->patch[i] = take(&t, video, f->in_channels * pp, "patches");
     if (!segment_predicted(&g->l, &g->l.seg[i])) continue;
-    s->n1[i] = take(&t, video, d, "final norm");
-    s->n2[i] = take(&t, video, d, "output norm");
     s->rows[i] = take(&t, video, f->out_channels * pp, "output patches");
   }
   if (g->l.widened) {
@@ -143,5 +153,6 @@ int acts_take(pass *p, int keep) {
   }
   s->mod = take(&t, e, 2 * d, "output modulation");
   take_blocks(&t, p);
+  place_head(p);
   return t.rc;
 }

@@ -176,6 +176,7 @@ typedef struct dit_io {
   /* Pieces that the rows of feed-forward parts are taken in: their hidden rows exist for one piece at a time. 0: one.
    * The same bits for any number. A base in training takes one, since its weight gradients sum over all rows. */
   int pieces;
+  size_t *kept; /* receives the bytes of what blocks keep for themselves, or NULL */
 } dit_io;
 
 typedef struct dit_acts dit_acts; /* what the backward pass needs; lives in the context's arena */
