@@ -157,8 +157,8 @@ static void mma_product(void **state) {
   assert_int_equal(emuCounters("mma_product", &c), 0);
   assert_int_equal(c.mma, MMA_K / 16);
   assert_int_equal(c.launches, 1);
-  /* Each of 4 steps: cp.async 4 + 2 phases of 8 lanes, whose 4 rows of 48 bytes meet in 4 banks: 2 waves each; ldmatrix
-   * 4 + 2 phases without conflict. */
+  /* Each of 4 steps: cp.async 4 + 2 phases of 8 lanes, whose 4 rows of 48 bytes meet in 4 banks: 2 waves each;
+   * ldmatrix 4 + 2 phases without conflict. */
   assert_int_equal(c.shared_phases, 4 * 12);
   assert_int_equal(c.shared_waves, 4 * (2 * 6 + 6));
   assert_true(c.global_requests > 0 && c.global_sectors >= c.global_ideal);
