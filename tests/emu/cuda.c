@@ -211,7 +211,8 @@ static CUresult enqueue(CUstream s, const op *from) {
 }
 CUresult emuEnqueue(CUstream s, int (*fn)(void *arg), void *arg) {
   READY();
-  return enqueue(s, &(op){.kind = OP_CALL, .fn = fn, .arg = arg});
+  CUresult r = enqueue(s, &(op){.kind = OP_CALL, .fn = fn, .arg = arg});
+  return g.dead ? CUDA_SUCCESS : r; /* what it did wrong, if it ran already, is for the next call to say */
 }
 static bool known_stream(CUstream s) {
   if (!s || s == CU_STREAM_LEGACY) return true;

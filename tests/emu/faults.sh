@@ -45,7 +45,7 @@ heads_bound|heads.cu|heads.cu|emu_ops|s/if (x.col(e) >= x.dim) continue;//
 sums_barrier|sums.cu|sums.cu|emu_ops|s/^  __syncthreads();$//
 sums_missing_plus|sums.cu|sums.cu|emu_ops|s/a.ld + j\] +=/a.ld + j] =/
 sums_off_by_one|sums.cu|sums.cu|emu_ops|s/j < a.cols \&\& r < r1; r/j < a.cols \&\& r < r1 - 1; r/
-step_bound|sums.cu|sums.cu|emu_ops|s/if (i >= a.n) return;//
+step_bound|sums.cu|sums.cu|emu_ops|s/k < a.n \&\& k < i + V/k < i + V/
 norm_barrier|device.cuh|norm.cu|emu_ops|s/^  __syncthreads();$//
 each_bound|each.cu|each.cu|emu_ops|s/if (j >= a.cols) return;//
 TABLE
