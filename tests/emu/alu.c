@@ -516,13 +516,14 @@ static double rounded64(int op, double x, double y, double z) {
   }
   return r;
 }
+/* To the direction, and back to nearest; nothing for the usual instruction, whose rounding is nearest. */
 static void set_rounding(int r) {
   fesetround(r == R_RZ ? FE_TOWARDZERO : r == R_RM ? FE_DOWNWARD : r == R_RP ? FE_UPWARD : FE_TONEAREST);
 }
 void emu_float_op(emu *m, warp *w, const ins *i, u32 mask) {
   (void)m;
   bool ftz = i->flags & M_FTZ;
-  set_rounding(i->round);
+  if (i->round > R_RN) set_rounding(i->round);
   EACH_LANE(l) {
     float x = emu_f(WREG(i->a[0])[l]), y = emu_f(WREG(i->b[0])[l]), z = emu_f(WREG(i->c[0])[l]);
     if (ftz) x = flushed(x), y = flushed(y), z = flushed(z);
@@ -531,15 +532,15 @@ void emu_float_op(emu *m, warp *w, const ins *i, u32 mask) {
     if (i->flags & M_SAT) r = r > 0.0f ? (r < 1.0f ? r : 1.0f) : 0.0f;
     WREG(i->d[0])[l] = emu_u(r);
   }
-  set_rounding(R_RN);
+  if (i->round > R_RN) set_rounding(R_RN);
 }
 void emu_double_op(emu *m, warp *w, const ins *i, u32 mask) {
   (void)m;
-  set_rounding(i->round);
+  if (i->round > R_RN) set_rounding(i->round);
   EACH_LANE(l)
   DREG(i->d[0])
   [l] = emu_ud(rounded64(i->op, emu_d(DREG(i->a[0])[l]), emu_d(DREG(i->b[0])[l]), emu_d(DREG(i->c[0])[l])));
-  set_rounding(R_RN);
+  if (i->round > R_RN) set_rounding(R_RN);
 }
 
 /* Halves: computed in double, which holds product and sum of two of them exactly or to far below half an ulp. */
@@ -736,10 +737,10 @@ static u64 float_to(const ins *i, u64 a) {
   if (i->type == T_F64) return emu_ud(v);
   if (i->type == T_BF16) return emu_to_bf16((float)v, i->round);
   if (i->type == T_F16) return emu_to_f16(v);
-  set_rounding(i->round);
+  if (i->round > R_RN) set_rounding(i->round);
   volatile double x = v;
   volatile float f = (float)x;
-  set_rounding(R_RN);
+  if (i->round > R_RN) set_rounding(R_RN);
   return emu_u(i->flags & M_FTZ ? flushed(f) : f);
 }
 static u64 convert(const ins *i, u64 a) {

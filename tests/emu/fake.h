@@ -13,7 +13,8 @@ EMU_API void emuReset(void);                /* forgets the fault; the context wo
 EMU_API void emuSeed(uint64_t seed);        /* as EMU_SEED */
 EMU_API void emuCount(int on);              /* as EMU_COUNT */
 EMU_API emu *emuMachine(void);
-/* Puts a call into a stream; it runs when the stream's turn comes. It returns nonzero after emuFault. */
+/* Puts a call into a stream; it runs when the stream's turn comes. It returns nonzero after emuFault.
+ * On an error here the call is not made, and arg stays the caller's. */
 EMU_API CUresult emuEnqueue(CUstream s, int (*fn)(void *arg), void *arg);
 EMU_API void emuFault(CUresult r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
