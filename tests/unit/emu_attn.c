@@ -55,6 +55,21 @@ static void test_sizes(void **state) {
   }
 }
 
+/* Runs of whole chunks with others behind them. */
+static void test_whole_chunks(void **state) {
+  (void)state;
+  const attn_group g = {.nq = 2,
+                        .nk = 3,
+                        .q = {SPAN(0, 64, 0), SPAN(65, 70, 0)},
+                        .k = {SPAN(0, 64, .5), SPAN(64, 128, 0), SPAN(129, 131, -.5)}};
+  for (int k = 0; k < 2; k++) {
+    ctx c;
+    open_cuda(&c, both[k]);
+    judge_new(&c, scene_padded(132, 1, 64, &g, 1, even_pads), both[k]);
+    ctx_close(&c);
+  }
+}
+
 /* Head sizes of the plain kernels, in rows that begin anywhere and in rows that begin at vectors. */
 static void test_dims(void **state) {
   (void)state;
@@ -382,10 +397,11 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_sizes),   cmocka_unit_test(test_dims),     cmocka_unit_test(test_parts),
-      cmocka_unit_test(test_extreme), cmocka_unit_test(test_opposed),  cmocka_unit_test(test_single),
-      cmocka_unit_test(test_orders),  cmocka_unit_test(test_batch),    cmocka_unit_test(test_tables),
-      cmocka_unit_test(test_designs), cmocka_unit_test(test_refusals), cmocka_unit_test(test_counters)};
+      cmocka_unit_test(test_whole_chunks), cmocka_unit_test(test_sizes),   cmocka_unit_test(test_dims),
+      cmocka_unit_test(test_parts),        cmocka_unit_test(test_extreme), cmocka_unit_test(test_opposed),
+      cmocka_unit_test(test_single),       cmocka_unit_test(test_orders),  cmocka_unit_test(test_batch),
+      cmocka_unit_test(test_tables),       cmocka_unit_test(test_designs), cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_counters)};
   ctx c = {0};
   int rc = ctx_open(&c, &(ctx_options){.backend = "cuda"});
   if (rc != OK) printf("skipped: %s\n", c.err.text);
