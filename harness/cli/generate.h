@@ -14,7 +14,7 @@ typedef struct generate_args {
   cli_list adapters;
   double gamma, guidance, fps;
   int64_t frames, steps, seed, quality, preview_every;
-  int sampler, cfg, colour, isa, read;
+  int sampler, cfg, colour, read;
 } generate_args;
 
 typedef struct generate {

@@ -21,22 +21,21 @@ out:
   return rc;
 }
 
-/* `noise`, or the only tensor whose name ends in ".noise"; NULL when there is none. */
-static int find_step_noise(err *e, const st_file *f, const char *run, const st_tensor **out) {
+/* `noise`, or the only tensor whose name ends in ".noise"; NULL when there is none, or (*several) more than one. */
+static const st_tensor *find_step_noise(const st_file *f, const char *run, int *several) {
   char named[96];
+  const st_tensor *found = NULL, *plain = st_find(f, "noise");
   snprintf(named, sizeof named, "%s.noise", run ? run : "");
-  *out = st_find(f, run ? named : "noise");
-  if (run) return OK;
-  for (int64_t i = 0; !st_find(f, "noise") && i < st_count(f); i++) {
+  if (run || plain) return run ? st_find(f, named) : plain;
+  for (int64_t i = 0; i < st_count(f); i++) {
     const char *name = st_at(f, i)->name;
     size_t n = strlen(name);
     if (n < 6 || strcmp(name + n - 6, ".noise") != 0) continue;
-    if (*out)
-      return err_set(e, E_ARG, "%s: both %s and %s could be the step noise; say which with --noise-run", st_path(f),
-                     (*out)->name, name);
-    *out = st_at(f, i);
+    *several = found != NULL;
+    if (*several) return NULL;
+    found = st_at(f, i);
   }
-  return OK;
+  return found;
 }
 
 static int need_rank(err *e, const st_file *f, const st_tensor *t, int rank, int axis) {
@@ -57,7 +56,7 @@ int noise_read(err *e, const char *path, const char *run, noise_file *out) {
   if (t->rank != 5 || t->count == 0) FAIL(e, E_SHAPE, "%s: %s is not [B,F,C,h,w]", path, t->name);
   out->frames = t->shape[1], out->channels = t->shape[2], out->height = t->shape[3], out->width = t->shape[4];
   TRY(take(e, t, &out->start)); /* of several clips the first is used */
-  TRY(find_step_noise(e, f, run, &step));
+  step = find_step_noise(f, run, &out->several);
   if (step) {
     TRY(need_rank(e, f, step, 6, 1));
     if (memcmp(step->shape + 3, t->shape + 2, 3 * sizeof *t->shape) != 0)

@@ -11,6 +11,7 @@ typedef struct noise_file {
   float *start;                            /* in.start, in.noise_half or in.latents, [1,F,C,h,w] */
   int64_t steps, step_frames;
   float *step;      /* noise, or RUN.noise, [steps,1,F,C,h,w]; NULL */
+  int several;      /* `step` is NULL because several tensors end in .noise and none was named */
   float *posterior; /* in.posterior_noise [1,C,1,h,w]; NULL */
 } noise_file;
 /* `run`: whose step noise is read, of a file with several; NULL: `noise`, else the only tensor that ends in .noise.

@@ -186,7 +186,8 @@ static int place_noise(generate *g) {
   TRY(mem_new(e, g->l.streams * half_count(g), sizeof *g->start, "start noise", &g->start));
   TRY(noise_start(e, z, g->a->noise, g->l.streams, &g->size, g->start));
   if (g->sample.sampler == SAMPLER_DPM && !z->step)
-    FAIL(e, E_ARG, "%s: sampler dpm draws noise at every step, and the file has no tensor 'noise'", g->a->noise);
+    FAIL(e, E_ARG, "%s: sampler dpm draws noise at every step, and the file has %s", g->a->noise,
+         z->several ? "several tensors RUN.noise; say which with --noise-run" : "no tensor 'noise'");
   if (g->sample.sampler == SAMPLER_DPM &&
       (z->steps != g->sample.steps || z->step_frames != (int64_t)g->l.streams * g->size.z_frames))
     FAIL(e, E_SHAPE, "%s: step noise of %lld steps and %lld frames; this run has %d steps and %d frames", g->a->noise,

@@ -1,15 +1,17 @@
 #!/bin/sh
-# faults.sh BUILD [NAME...]: plants one fault after another in a copy of a kernel file, runs the tests on it under the
+# faults.sh BUILD [--applies|NAME...]: plants one fault after another in a copy of a kernel file, runs the tests on it under the
 # emulator (EMU_IMAGE) and prints what caught it. TAP; a fault that nothing catches is a failure, and so is a change
-# that no longer applies. With names, only those faults.
+# that no longer applies. With names, only those faults; with --applies only whether the changes still apply.
 set -u
 build=$(cd "$1" && pwd) || exit 1
 shift
+applies=0
+[ "${1:-}" = --applies ] && applies=1 && shift
 wanted=" $* "
 cd "$(dirname "$0")/../.." || exit 1
 export TANDEM_SOURCE="$PWD" LD_LIBRARY_PATH="$build/tests/emu/lib" OMP_NUM_THREADS=1
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
-for need in "$nvcc" "$build/tests/emu_ops" "$build/tests/emu_attn" "$build/tests/emu/lib/libcuda.so.1"; do
+[ $applies = 1 ] || for need in "$nvcc" "$build/tests/emu_ops" "$build/tests/emu_attn" "$build/tests/emu/lib/libcuda.so.1"; do
   [ -e "$need" ] || { echo "1..0 # SKIP $need is missing"; exit 77; }
 done
 T=$(mktemp -d) || exit 1
@@ -78,6 +80,8 @@ while IFS='|' read -r name file host test script; do
   sed "$script" "$T/ops/kept/$file" >"$T/ops/cuda/$file"
   if cmp -s "$T/ops/kept/$file" "$T/ops/cuda/$file"; then
     report 'not ok' "$name" "the change does not apply"
+  elif [ $applies = 1 ]; then
+    report ok "$name" "applies"
   elif ! compile "$host"; then
     report 'not ok' "$name" "nvcc: $(head -n 1 "$T/nvcc.log")"
   else

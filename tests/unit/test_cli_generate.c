@@ -116,8 +116,9 @@ static void pipeline_rgba(void **state) {
   const st_tensor *z = tensor(got, "latents");
   same("default design", z, tensor(want, "dpm_A_soft.latents"), 5 * z->count, 1e-4);
   st_close(got);
-  bad(generate("--model $G/dit_rope_weights.safetensors --config $G/dit_rope_config.json --embeddings "
-               "$G/pipeline_rgba.safetensors --noise $G/pipeline_rgba.safetensors --latents z.safetensors"),
+  bad(generate(
+          "--model $G/dit_rope_weights.safetensors --config $G/dit_rope_config.json --embeddings "
+          "$G/pipeline_rgba.safetensors --sampler dpm --noise $G/pipeline_rgba.safetensors --latents z.safetensors"),
       2, "--noise-run");
   st_close(want);
 }
