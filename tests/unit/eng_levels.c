@@ -43,9 +43,9 @@ static found run(tiny *t, const choice *x, int base) {
   poison(t);
   found f = {.n = base ? t->m.n_reals : t->a.n_reals};
   f.loss = tiny_loss_of(t, &io);
-  f.g = malloc((size_t)f.n * sizeof(real));
+  f.g = malloc((size_t)(f.n + 1) * sizeof(real));
   assert_non_null(f.g);
-  memcpy(f.g, base ? t->m.g : t->a.g, (size_t)f.n * sizeof(real));
+  if (f.n) memcpy(f.g, base ? t->m.g : t->a.g, (size_t)f.n * sizeof(real));
   return f;
 }
 
