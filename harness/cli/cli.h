@@ -67,6 +67,8 @@ enum {
   CLI_CONFIGS = 8,  /* --configs DIR */
   CLI_OUTPUT = 16,  /* -o FILE */
   CLI_BACKEND = 32, /* --backend NAME, --device N */
+  CLI_ISA = 64,     /* --isa LEVEL */
+  CLI_READ = 128,   /* --read */
 };
 
 /* Exit statuses a verb's help lists beside 0, 1 and 2. */
@@ -95,10 +97,10 @@ struct cli {
   cli_list words; /* positional arguments */
   /* shared options */
   const char *results, *configs, *output;
-  int json, quiet, verbose, color, help;
+  int json, quiet, verbose, color, help, read;
   int64_t threads, device;
-  int backend; /* of cli_backend() */
-  int status;  /* when not 0, the exit status whatever the verb returned */
+  int backend, isa; /* of cli_backend(), cli_isa() */
+  int status;       /* when not 0, the exit status whatever the verb returned */
 };
 
 /* Runs one command line; the whole of main. `verbs` is NULL-terminated. */
@@ -106,6 +108,14 @@ int cli_main(const cli_verb *const *verbs, int argc, char **argv);
 
 /* The name that --backend chose. */
 const char *cli_backend(const cli *c);
+/* The level that --isa chose; NULL: the backend's choice. */
+const char *cli_isa(const cli *c);
+/* Choices of a --precision: fp32, bf16. */
+extern const char *const cli_precisions[];
+/* --out must be absent or a regular file. */
+int cli_check_out(cli *c, const char *path) TD_MUST_CHECK;
+/* Whole numbers parted by 'x', exactly n of them, as in 480x720; 0 when `s` is none. */
+int cli_sizes(const char *s, int n, int64_t *out);
 
 /* Fills args and the shared members of c from argv[0 .. argc-1] (after the verb). E_ARG with the nearest option. */
 int cli_parse(cli *c, int argc, char **argv, void *args) TD_MUST_CHECK;

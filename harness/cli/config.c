@@ -82,6 +82,21 @@ static int find_setting(cli *c, const char *path, int *out) {
                  near_hint(&near));
 }
 
+/* The rows, as a table under what `t` says or as the list. Frees all three. */
+static int say(cli *c, grid *g, text *t, json *list) {
+  int rc;
+  grid_print(g, t);
+  if (c->json) {
+    rc = cli_put_json(c, list);
+  } else {
+    rc = cli_put(c, t);
+    json_free(list);
+  }
+  grid_free(g);
+  text_free(t);
+  return rc;
+}
+
 /* One setting, a line a row. */
 static int explain(cli *c, const study *s, const char *path) {
   int i, rc = OK;
@@ -97,23 +112,14 @@ static int explain(cli *c, const study *s, const char *path) {
     one_text(&s->rows[r], i, &g);
     if (c->json) cli_push(&list, one_json(&s->rows[r], i));
   }
-  grid_print(&g, &t);
-  if (c->json) {
-    rc = cli_put_json(c, list);
-    list = NULL;
-  } else {
-    rc = cli_put(c, &t);
-  }
+  return say(c, &g, &t, list);
 out:
   json_free(list);
-  grid_free(&g);
-  text_free(&t);
   return rc;
 }
 
 /* Every setting that the row reads. */
 static int show(cli *c, const study_row *r) {
-  int rc = OK;
   grid g = {.cols = 3};
   text t = {0};
   json *list = json_new(JSON_ARRAY);
@@ -124,17 +130,7 @@ static int show(cli *c, const study_row *r) {
     one_text(r, i, &g);
     if (c->json) cli_push(&list, one_json(r, i));
   }
-  grid_print(&g, &t);
-  if (c->json) {
-    rc = cli_put_json(c, list);
-    list = NULL;
-  } else {
-    rc = cli_put(c, &t);
-  }
-  json_free(list);
-  grid_free(&g);
-  text_free(&t);
-  return rc;
+  return say(c, &g, &t, list);
 }
 
 static int run(cli *c, const void *args) {

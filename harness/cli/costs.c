@@ -9,8 +9,7 @@
 #include "cli/cli.h"
 #include "model/block_vae.h"
 #include "model/words.h"
-
-#define COSTS_PIECES 8 /* of feed-forward rows, as the trainer takes them */
+#include "train.h"
 
 static int trains(const layout *l) {
   return l->lora || l->domain || l->widened || l->exchange;
@@ -43,7 +42,7 @@ int costs_measure(err *e, const plan_request *r, const char *model, const char *
   for (int recompute = 0; recompute < 2 && trains(&r->l); recompute++) {
     q.train = 1;
     q.level = recompute ? input_only : NULL;
-    q.pieces = recompute ? COSTS_PIECES : 1;
+    q.pieces = recompute ? TRAIN_PIECES : 1;
     TRY(add(e, &q, &head, to));
   }
   q.train = 0;

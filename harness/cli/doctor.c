@@ -24,8 +24,6 @@ typedef struct doctor_args {
   const char *fit;
 } doctor_args;
 
-static const char *const precision_names[] = {"fp32", "bf16", NULL};
-
 static const cli_option options[] = {
     {.name = "plan",
      .kind = CLI_FLAG,
@@ -53,7 +51,7 @@ static const cli_option options[] = {
     {.name = "precision",
      .kind = CLI_CHOICE,
      .offset = offsetof(doctor_args, precision),
-     .choices = precision_names,
+     .choices = cli_precisions,
      .initial = "fp32",
      .help = "with --plan: how weights and activations are stored"},
     {.name = "fit",

@@ -1,6 +1,5 @@
 /* tandem forward: one pass of the model over tensors from a file. */
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "cli/adapters.h"
 #include "cli/verbs.h"
@@ -11,13 +10,8 @@ typedef struct forward_args {
   const char *weights, *config, *design, *in, *out;
   cli_list adapters;
   double gamma;
-  int trace, isa, read, precision;
+  int trace, precision;
 } forward_args;
-
-/* The order of isa_names: "auto" leaves the choice to the backend. */
-static const char *const isa_names[] = {"auto", "v2", "v3", "v4", "generic", NULL};
-
-static const char *const precision_names[] = {"fp32", "bf16", NULL};
 
 #define AT(member) offsetof(forward_args, member)
 static const cli_option options[] = {
@@ -64,20 +58,10 @@ static const cli_option options[] = {
      .required = 1,
      .help = "safetensors to write: output [B,F,C,H,W]; whole or untouched"},
     {.name = "trace", .kind = CLI_FLAG, .offset = AT(trace), .help = "also write embed, block.N, norm_out, time_emb"},
-    {.name = "read",
-     .kind = CLI_FLAG,
-     .offset = AT(read),
-     .help = "read the weights instead of mapping them, for network file systems"},
-    {.name = "isa",
-     .kind = CLI_CHOICE,
-     .offset = AT(isa),
-     .choices = isa_names,
-     .initial = "auto",
-     .help = "instruction-set level of the CPU kernels; v3 and v4 give the same bits"},
     {.name = "precision",
      .kind = CLI_CHOICE,
      .offset = AT(precision),
-     .choices = precision_names,
+     .choices = cli_precisions,
      .initial = "fp32",
      .help = "how weights and activations are stored; arithmetic is float32 either way"},
     {.name = NULL},
@@ -113,11 +97,11 @@ static int compute(cli *c, const forward_args *a, forward *f) {
   ctx_options o = {.backend = cli_backend(c),
                    .device = (int)c->device,
                    .threads = (int)c->threads,
-                   .isa = a->isa ? isa_names[a->isa] : NULL,
+                   .isa = cli_isa(c),
                    .storage = a->precision ? DT_BF16 : DT_REAL};
   TRY(ctx_open(x, &o));
   if (*x->note) cli_warn("%s", x->note);
-  const dit_source source = {.weights = a->weights, .config = a->config, .mode = a->read ? ST_READ : ST_MAP};
+  const dit_source source = {.weights = a->weights, .config = a->config, .mode = c->read ? ST_READ : ST_MAP};
   TRY(dit_from(x, &source, &f->m));
   TRY(adapters_load(c, &f->from, x, &f->m, &f->a));
   TRY(st_writer_open(&x->err, &f->out));
@@ -142,8 +126,7 @@ static int run(cli *c, const void *args) {
   int rc = OK;
   const forward_args *a = args;
   forward f = {0};
-  struct stat s;
-  if (stat(a->out, &s) == 0 && !S_ISREG(s.st_mode)) FAIL(&c->err, E_ARG, "--out %s is not a regular file", a->out);
+  TRY(cli_check_out(c, a->out));
   TRY(open_inputs(c, a, &f));
   TRY(compute(c, a, &f));
   TRY(st_writer_save(f.out, &c->err, a->out));
@@ -167,7 +150,7 @@ const cli_verb verb_forward = {
         "tandem forward --weights dit.safetensors --config config.json --design sequence --adapter lora.safetensors "
         "\\\n"
         "    --in x.safetensors --out y.safetensors --trace",
-    .shared = CLI_THREADS | CLI_BACKEND,
+    .shared = CLI_THREADS | CLI_BACKEND | CLI_ISA | CLI_READ,
     .options = options,
     .args_size = sizeof(forward_args),
     .run = run,

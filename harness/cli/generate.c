@@ -191,10 +191,6 @@ static const cli_option options[] = {
      .lo = 1,
      .hi = 1000,
      .help = "steps between previews; the last step always has one"},
-    {.name = "read",
-     .kind = CLI_FLAG,
-     .offset = AT(read),
-     .help = "read the weights instead of mapping them, for network file systems"},
     {.name = NULL},
 };
 
@@ -218,7 +214,7 @@ static int say_json(generate *g) {
   int rc = OK;
   json *o = json_new(JSON_OBJECT), *seconds = json_new(JSON_OBJECT), *spread = json_new(JSON_OBJECT);
   const clip_size *s = &g->size;
-  const int64_t n = (int64_t)g->l.streams * s->z_frames * g->channels * s->z_height * s->z_width;
+  const int64_t n = g->l.streams * generate_half(g);
   design_print(&g->d, OPTION_TRAIN | OPTION_SAMPLE, name);
   TRY(hash_bytes(&g->c->err, g->z, (size_t)n * sizeof *g->z, digest));
   cli_set_text(&o, "design", name);
@@ -304,7 +300,7 @@ const cli_verb verb_generate = {
         "tandem generate --model CogVideoX-5b --embeddings rows.npy --size 240x360 --frames 17 -o out.mov "
         "--composite on-grey.mkv --over '#808080'",
     .exits = CLI_EXIT_STOPPED,
-    .shared = CLI_THREADS | CLI_JSON,
+    .shared = CLI_THREADS | CLI_READ | CLI_JSON,
     .options = options,
     .args_size = sizeof(generate_args),
     .run = run,

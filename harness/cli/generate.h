@@ -14,7 +14,7 @@ typedef struct generate_args {
   cli_list adapters;
   double gamma, guidance, fps;
   int64_t frames, steps, seed, quality, preview_every;
-  int sampler, cfg, colour, read;
+  int sampler, cfg, colour;
 } generate_args;
 
 typedef struct generate {
@@ -45,6 +45,11 @@ typedef struct generate {
   double seconds[3]; /* text, sampling, decoding */
   int64_t encoded;   /* prompts that were not in the cache */
 } generate;
+
+/* Numbers of one half of the latents. */
+static inline int64_t generate_half(const generate *g) {
+  return (int64_t)g->size.z_frames * g->channels * g->size.z_height * g->size.z_width;
+}
 
 /* Reads, decides and loads everything that the sampler needs. */
 int generate_prepare(generate *g) TD_MUST_CHECK;

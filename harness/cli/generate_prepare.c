@@ -45,13 +45,8 @@ static int read_config(generate *g, model_part part) {
   err *e = &g->c->err;
   json *j = NULL;
   text name = {0};
-  if (part == PART_TRANSFORMER && g->a->config) {
-    text_add(&name, g->a->config);
-    TRY(text_ok(&name, e));
-    TRY(json_read(e, g->a->config, &j));
-  } else {
-    TRY(folder_config(e, g->a->model, part, &j, &name));
-  }
+  const char *config = part == PART_TRANSFORMER ? g->a->config : NULL;
+  TRY(weights_config(e, &(weights_path){g->a->model, config, part}, &j, &name));
   if (part == PART_VAE)
     TRY(vae_config_read(e, j, name.p, &g->pixels));
   else
@@ -81,7 +76,7 @@ out:
 
 static int load_models(generate *g) {
   int rc = OK;
-  const st_mode mode = g->a->read ? ST_READ : ST_MAP;
+  const st_mode mode = g->c->read ? ST_READ : ST_MAP;
   TRY(dit_from(&g->x, &(dit_source){.weights = g->a->model, .config = g->a->config, .mode = mode}, &g->m));
   TRY(adapters_load(g->c, &g->from, &g->x, &g->m, &g->adapter));
   if (g->adapter.n_params) g->rank = g->adapter.rank, g->gamma = g->adapter.gamma;
@@ -114,11 +109,8 @@ out:
 }
 
 static int read_pair(err *e, const char *what, const char *s, int64_t n[2]) {
-  int end = 0;
-  long long a, b;
-  if (sscanf(s, "%9lldx%9lld%n", &a, &b, &end) != 2 || s[end] || a < 1 || b < 1)
+  if (!cli_sizes(s, 2, n) || n[0] < 1 || n[1] < 1)
     return err_set(e, E_ARG, "%s is HEIGHTxWIDTH in pixels, as in 480x720, not '%.40s'", what, s);
-  n[0] = a, n[1] = b;
   return OK;
 }
 
@@ -170,20 +162,16 @@ out:
   return rc;
 }
 
-static int64_t half_count(const generate *g) {
-  return (int64_t)g->size.z_frames * g->channels * g->size.z_height * g->size.z_width;
-}
-
 static int place_noise(generate *g) {
   int rc = OK;
   err *e = &g->c->err;
   const noise_file *z = &g->noise;
-  TRY(mem_new(e, g->l.streams * half_count(g), sizeof *g->z, "latents", &g->z));
+  TRY(mem_new(e, g->l.streams * generate_half(g), sizeof *g->z, "latents", &g->z));
   if (!z->start) goto out;
   if (z->channels != g->channels)
     FAIL(e, E_SHAPE, "%s: noise of %lld channels, the model has %d", g->a->noise, (long long)z->channels,
          g->channels);
-  TRY(mem_new(e, g->l.streams * half_count(g), sizeof *g->start, "start noise", &g->start));
+  TRY(mem_new(e, g->l.streams * generate_half(g), sizeof *g->start, "start noise", &g->start));
   TRY(noise_start(e, z, g->a->noise, g->l.streams, &g->size, g->start));
   if (g->sample.sampler == SAMPLER_DPM && !z->step)
     FAIL(e, E_ARG, "%s: sampler dpm draws noise at every step, and the file has %s", g->a->noise,

@@ -30,7 +30,7 @@ static int write_preview(generate *g, const sample_step *at) {
   err *e = &g->x.err;
   const clip_size *s = &g->size;
   const int64_t pixels = 3 * s->height * s->width;
-  const int64_t half = (int64_t)s->z_frames * g->channels * s->z_height * s->z_width;
+  const int64_t half = generate_half(g);
   float *picture[2] = {NULL, NULL};
   clip c = {0};
   sheet *tiles = NULL;
@@ -73,7 +73,7 @@ int generate_sample(generate *g) {
   int rc = OK;
   const uint64_t seed = (uint64_t)g->a->seed;
   const clip_size *s = &g->size;
-  const int64_t half = (int64_t)s->z_frames * g->channels * s->z_height * s->z_width;
+  const int64_t half = generate_half(g);
   const double began = clock_seconds();
   sample_request r = {.clips = 1,
                       .frames = s->z_frames,
@@ -105,16 +105,14 @@ out:
 
 static int on_tick(void *user, const vae_tick *t) {
   generate *g = user;
-  const double unit = t->total < 1e11 ? 1e6 : 1e9;
-  g->progress.what = unit < 1e9 ? "MFLOP" : "GFLOP";
-  if (t->done > 0) progress_tick(&g->progress, (int64_t)(t->done / unit), (int64_t)(t->total / unit), g->phase);
+  progress_vae(&g->progress, t, g->phase);
   return stop_signal();
 }
 
 static int decode_all(generate *g) {
   int rc = OK;
   const clip_size *s = &g->size;
-  const int64_t half = (int64_t)s->z_frames * g->channels * s->z_height * s->z_width;
+  const int64_t half = generate_half(g);
   const double began = clock_seconds();
   static const char *const phases[2] = {"decoding RGB", "decoding alpha"};
   /* The transformer is not needed any more, and the VAE wants memory. */

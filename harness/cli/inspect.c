@@ -104,18 +104,13 @@ out:
   return rc;
 }
 
-static int ends(const char *s, const char *tail) {
-  size_t n = strlen(s), m = strlen(tail);
-  return n >= m && !strcmp(s + n - m, tail);
-}
-
 static int kind_of(const st_file *f) {
   if (st_find(f, "patch_embed.proj.weight")) return PART_TRANSFORMER;
   if (st_find(f, "encoder.conv_in.conv.weight")) return PART_VAE;
   if (st_find(f, "shared.weight")) return PART_TEXT_ENCODER;
   if (st_find(f, "domain_emb")) return KIND_ADAPTER;
   for (int64_t i = 0; i < st_count(f); i++)
-    if (ends(st_at(f, i)->name, ".lora_A.weight")) return KIND_ADAPTER;
+    if (text_ends(st_at(f, i)->name, ".lora_A.weight")) return KIND_ADAPTER;
   return KIND_OTHER;
 }
 
@@ -286,16 +281,16 @@ out:
 /* --- what it costs --------------------------------------------------------------------------------------------- */
 
 static int read_size(job *t, int *height, int *width) {
-  char *end;
+  int64_t n[2];
   *height = t->cfg.sample_height * 8;
   *width = t->cfg.sample_width * 8;
   if (!t->a->size) return OK;
-  long h = strtol(t->a->size, &end, 10), w = *end == 'x' ? strtol(end + 1, &end, 10) : 0;
   int unit = 8 * t->cfg.patch;
-  if (*end || h < unit || w < unit || h > 65536 || w > 65536 || h % unit || w % unit)
+  if (!cli_sizes(t->a->size, 2, n) || n[0] < unit || n[1] < unit || n[0] > 65536 || n[1] > 65536 || n[0] % unit ||
+      n[1] % unit)
     return err_set(&t->c->err, E_ARG, "--size %s: want HxW, multiples of %d pixels", t->a->size, unit);
-  *height = (int)h;
-  *width = (int)w;
+  *height = (int)n[0];
+  *width = (int)n[1];
   return OK;
 }
 

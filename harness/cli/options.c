@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/words_near.h"
@@ -12,6 +13,8 @@
 #define SHARED(member) offsetof(cli, member)
 
 static const char *const backends[] = {"cpu", "cuda", "auto", NULL};
+static const char *const levels[] = {"auto", "v2", "v3", "v4", "generic", NULL};
+const char *const cli_precisions[] = {"fp32", "bf16", NULL};
 static const char *const color_choices[] = {"auto", "always", "never", NULL};
 
 /* Offsets into struct cli. `bit` 0: every verb has it. */
@@ -64,6 +67,18 @@ static const struct shared_option {
       .initial = "0",
       .hi = 255,
       .help = "number of the CUDA device, from 0"}},
+    {CLI_ISA,
+     {.name = "isa",
+      .kind = CLI_CHOICE,
+      .offset = SHARED(isa),
+      .choices = levels,
+      .initial = "auto",
+      .help = "instruction-set level of the CPU kernels; v3 and v4 give the same bits"}},
+    {CLI_READ,
+     {.name = "read",
+      .kind = CLI_FLAG,
+      .offset = SHARED(read),
+      .help = "read the weights instead of mapping them, for network file systems"}},
     {CLI_JSON, {.name = "json", .kind = CLI_FLAG, .offset = SHARED(json), .help = "print one JSON document"}},
     {0,
      {.name = "color",
@@ -80,6 +95,28 @@ static const struct shared_option {
 
 const char *cli_backend(const cli *c) {
   return backends[c->backend];
+}
+
+const char *cli_isa(const cli *c) {
+  return c->isa ? levels[c->isa] : NULL;
+}
+
+int cli_check_out(cli *c, const char *path) {
+  struct stat s;
+  if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
+    return err_set(&c->err, E_ARG, "--out %s is not a regular file", path);
+  return OK;
+}
+
+int cli_sizes(const char *s, int n, int64_t *out) {
+  for (int i = 0; i < n; i++) {
+    char *end;
+    if (*s < '0' || *s > '9') return 0;
+    out[i] = strtoll(s, &end, 10);
+    if (end - s > 9 || *end != (i < n - 1 ? 'x' : 0)) return 0;
+    s = end + 1;
+  }
+  return 1;
 }
 
 static int has_shared(const cli_verb *v, int i) {

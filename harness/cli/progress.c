@@ -40,6 +40,14 @@ void progress_tick(progress *p, int64_t done, int64_t total, const char *detail)
   p->on_line = p->live;
 }
 
+void progress_vae(progress *p, const vae_tick *t, const char *detail) {
+  const double unit = t->total < 1e11 ? 1e6 : 1e9;
+  const int64_t total = (int64_t)(t->total / unit) + 1;
+  const int last = t->tile == t->tiles && t->frames == t->of_frames && t->done > t->total * (1 - 1e-9);
+  p->what = unit < 1e9 ? "MFLOP" : "GFLOP";
+  if (t->done > 0) progress_tick(p, last ? total : (int64_t)(t->done / unit), total, detail);
+}
+
 void progress_close(progress *p) {
   if (p->on_line) fputc('\n', stderr);
   p->on_line = 0;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "cli/cli.h"
+#include "model/vae.h"
 
 typedef struct progress {
   const char *what; /* "step", "cell" */
@@ -18,6 +19,8 @@ typedef struct progress {
 void progress_open(progress *p, const cli *c, const char *what, int64_t from);
 /* Call as often as you like. `detail` follows the numbers. */
 void progress_tick(progress *p, int64_t done, int64_t total, const char *detail);
+/* A tick of the VAE, in MFLOP or GFLOP. */
+void progress_vae(progress *p, const vae_tick *t, const char *detail);
 /* Ends the live line, so that other text can follow. */
 void progress_close(progress *p);
 

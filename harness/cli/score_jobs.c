@@ -18,11 +18,6 @@ static const char *tail(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-static int is_folder(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static int join(err *e, const char *folder, const char *file, char **out) {
   text t = {0};
   text_addf(&t, "%s/%s", folder, file);
@@ -152,7 +147,7 @@ static int beside(err *e, score_jobs *j, const beside_from *from, char **(*place
   int rc = OK;
   int64_t clips = j->n - from->first;
   clip_files l = {0};
-  if (!is_folder(from->path)) {
+  if (!file_is_folder(from->path)) {
     if (clips != 1)
       FAIL(e, E_ARG, "%s %s is one file for %lld clips; give a folder", from->option, from->path, (long long)clips);
     return mem_strdup(e, from->path, place(&j->at[from->first], role));
@@ -219,13 +214,13 @@ int score_jobs_open(err *e, const score_sources *from, score_jobs *out) {
   score_job *job;
   *out = (score_jobs){0};
   for (int i = 0; i < from->n_clips; i++) {
-    if (is_folder(from->clips[i]))
+    if (file_is_folder(from->clips[i]))
       TRY(add_folder(e, out, from->clips[i]));
     else
       TRY(add(e, out, from->clips[i], &job));
   }
   if (from->rgb) {
-    if (is_folder(from->rgb))
+    if (file_is_folder(from->rgb))
       TRY(add_files(e, out, from->rgb));
     else
       TRY(add(e, out, from->rgb, &job));

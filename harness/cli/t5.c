@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "cli/verbs.h"
@@ -15,7 +14,7 @@
 typedef struct t5_args {
   const char *weights, *config, *tokenizer, *in, *out;
   int64_t rows;
-  int trace, read;
+  int trace;
 } t5_args;
 
 #define AT(member) offsetof(t5_args, member)
@@ -58,10 +57,6 @@ static const cli_option options[] = {
      .hi = 4096,
      .help = "ids of a prompt, padding included"},
     {.name = "trace", .kind = CLI_FLAG, .offset = AT(trace), .help = "also write hidden.N, the rows before block N"},
-    {.name = "read",
-     .kind = CLI_FLAG,
-     .offset = AT(read),
-     .help = "read the weights instead of mapping them, for network file systems"},
     {.name = NULL},
 };
 
@@ -81,15 +76,9 @@ static int open_model(job *t) {
   err *e = &t->c->err;
   json *j = NULL;
   text name = {0};
-  if (t->a->config) {
-    text_add(&name, t->a->config);
-    TRY(text_ok(&name, e));
-    TRY(json_read(e, t->a->config, &j));
-  } else {
-    TRY(folder_config(e, t->a->weights, PART_TEXT_ENCODER, &j, &name));
-  }
+  TRY(weights_config(e, &(weights_path){t->a->weights, t->a->config, PART_TEXT_ENCODER}, &j, &name));
   TRY(t5_config_read(e, j, name.p, &t->cfg));
-  TRY(weights_open(e, t->a->weights, PART_TEXT_ENCODER, t->a->read ? ST_READ : ST_MAP, &t->weights));
+  TRY(weights_open(e, t->a->weights, PART_TEXT_ENCODER, t->c->read ? ST_READ : ST_MAP, &t->weights));
   TRY(t5_check(e, &t->cfg, name.p, t->weights));
 out:
   json_free(j);
@@ -202,11 +191,6 @@ out:
   return rc;
 }
 
-static int ends(const char *s, const char *tail) {
-  size_t n = strlen(s), m = strlen(tail);
-  return n >= m && !strcmp(s + n - m, tail);
-}
-
 static int on_block(void *user, int64_t done, int64_t total) {
   const job *t = user;
   cli_detail(t->c, "block %lld of %lld", (long long)done, (long long)total);
@@ -246,7 +230,7 @@ static int encode(job *t) {
   if (rc == OK) rc = t5_encode(&t->x, &q, rows);
   if (rc != OK) FAIL(e, t->x.err.code, "%s", t->x.err.text);
   TRY(st_writer_add_real(t->out, e, "output", DT_F32, 3, shape, rows));
-  if (!ends(t->a->in, ".safetensors")) TRY(st_writer_add(t->out, e, "in.ids", DT_I32, 2, shape, t->ids));
+  if (!text_ends(t->a->in, ".safetensors")) TRY(st_writer_add(t->out, e, "in.ids", DT_I32, 2, shape, t->ids));
   TRY(st_writer_save(t->out, e, t->a->out));
   cli_note(t->c, "wrote %s: %lld prompts of %lld rows of %d", t->a->out, (long long)t->batch, (long long)t->length,
            t->cfg.width);
@@ -259,11 +243,9 @@ static int run(cli *c, const void *args) {
   int rc = OK;
   job t = {.c = c, .a = args};
   const char *in = t.a->in;
-  struct stat s;
-  if (stat(t.a->out, &s) == 0 && !S_ISREG(s.st_mode))
-    FAIL(&c->err, E_ARG, "--out %s is not a regular file", t.a->out);
+  TRY(cli_check_out(c, t.a->out));
   TRY(open_model(&t));
-  TRY(ends(in, ".safetensors") ? read_ids(&t) : read_prompts(&t, ends(in, ".json")));
+  TRY(text_ends(in, ".safetensors") ? read_ids(&t) : read_prompts(&t, text_ends(in, ".json")));
   TRY(encode(&t));
 out:
   st_writer_close(t.out);
@@ -284,7 +266,7 @@ const cli_verb verb_t5 = {
         "model's size. Prompts need a build with SentencePiece; token ids do not.",
     .examples = "tandem t5 --weights CogVideoX-5b --in prompts.json --out text.safetensors\n"
                 "tandem t5 --weights t5.safetensors --config config.json --in ids.safetensors --out text.safetensors",
-    .shared = CLI_THREADS,
+    .shared = CLI_THREADS | CLI_READ,
     .options = options,
     .args_size = sizeof(t5_args),
     .run = run,

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,11 +15,7 @@
 
 typedef struct vae_args {
   const char *weights, *config, *in, *out, *tile, *plan;
-  int isa;
 } vae_args;
-
-/* The order of isa_names: "auto" leaves the choice to the backend. */
-static const char *const isa_names[] = {"auto", "v2", "v3", "v4", "generic", NULL};
 
 #define AT(member) offsetof(vae_args, member)
 static const cli_option options[] = {
@@ -58,12 +53,6 @@ static const cli_option options[] = {
      .offset = AT(plan),
      .value = "TxHxW",
      .help = "only say what an input of this size would need; wants no --in and --out"},
-    {.name = "isa",
-     .kind = CLI_CHOICE,
-     .offset = AT(isa),
-     .choices = isa_names,
-     .initial = "auto",
-     .help = "instruction-set level of the CPU kernels; v3 and v4 give the same bits"},
     {.name = NULL},
 };
 
@@ -86,18 +75,6 @@ typedef struct job {
 
 /* --- what to do --- */
 
-/* Whole numbers parted by 'x', exactly n of them. */
-static int sizes(const char *s, int n, int64_t *out) {
-  for (int i = 0; i < n; i++) {
-    char *end;
-    if (*s < '0' || *s > '9') return 0;
-    out[i] = strtoll(s, &end, 10);
-    if (end - s > 9 || *end != (i < n - 1 ? 'x' : 0)) return 0;
-    s = end + 1;
-  }
-  return 1;
-}
-
 static int read_tile(job *j) {
   int64_t n[2];
   const char *s = j->a->tile;
@@ -105,7 +82,7 @@ static int read_tile(job *j) {
   if (!strcmp(s, "auto")) {
     j->o.tile = vae_tile_default(&j->cfg);
   } else {
-    if (!sizes(s, 2, n) || n[0] < 1 || n[1] < 1)
+    if (!cli_sizes(s, 2, n) || n[0] < 1 || n[1] < 1)
       return err_set(&j->c->err, E_ARG, "--tile is off, auto or HEIGHTxWIDTH in pixels, not '%.40s'", s);
     j->o.tile = (vae_tile){(int)n[0], (int)n[1]};
   }
@@ -115,13 +92,7 @@ static int read_tile(job *j) {
 static int read_config(job *j) {
   int rc = OK;
   json *doc = NULL;
-  if (j->a->config) {
-    text_add(&j->config, j->a->config);
-    TRY(text_ok(&j->config, &j->c->err));
-    TRY(json_read(&j->c->err, j->a->config, &doc));
-  } else {
-    TRY(folder_config(&j->c->err, j->a->weights, PART_VAE, &doc, &j->config));
-  }
+  TRY(weights_config(&j->c->err, &(weights_path){j->a->weights, j->a->config, PART_VAE}, &doc, &j->config));
   TRY(vae_config_read(&j->c->err, doc, j->config.p, &j->cfg));
   TRY(read_tile(j));
 out:
@@ -131,7 +102,7 @@ out:
 
 static int plan_size(job *j) {
   int64_t n[3];
-  if (!sizes(j->a->plan, 3, n))
+  if (!cli_sizes(j->a->plan, 3, n))
     return err_set(&j->c->err, E_ARG, "--plan is FRAMESxHEIGHTxWIDTH of the input, not '%.40s'", j->a->plan);
   j->in = (vae_shape){1, n[0], n[1], n[2]};
   return OK;
@@ -277,18 +248,14 @@ static int on_tick(void *user, const vae_tick *t) {
   char detail[96];
   snprintf(detail, sizeof detail, "tile %lld of %lld, frame %lld of %lld", (long long)t->tile, (long long)t->tiles,
            (long long)t->frames, (long long)t->of_frames);
-  const double unit = t->total < 1e11 ? 1e6 : 1e9;
-  const int64_t total = (int64_t)(t->total / unit) + 1;
-  const int last = t->tile == t->tiles && t->frames == t->of_frames && t->done > t->total * (1 - 1e-9);
-  j->progress.what = unit < 1e9 ? "MFLOP" : "GFLOP";
-  if (t->done > 0) progress_tick(&j->progress, last ? total : (int64_t)(t->done / unit), total, detail);
+  progress_vae(&j->progress, t, detail);
   return stop_signal();
 }
 
 static int compute(job *j) {
   int rc = OK;
   ctx *x = &j->x;
-  ctx_options o = {.backend = "cpu", .threads = (int)j->c->threads, .isa = j->a->isa ? isa_names[j->a->isa] : NULL};
+  ctx_options o = {.backend = "cpu", .threads = (int)j->c->threads, .isa = cli_isa(j->c)};
   const int64_t pixels = j->out.batch * j->out.frames * j->out.height * j->out.width;
   const int64_t half = pixels * (j->encode ? j->cfg.latent_channels : j->cfg.out_channels);
   TRY(ctx_open(x, &o));
@@ -348,7 +315,6 @@ static int check_words(job *j) {
   err *e = &j->c->err;
   const vae_args *a = j->a;
   const char *word = j->c->words.v[0];
-  struct stat s;
   j->encode = !strcmp(word, "encode");
   if (!j->encode && strcmp(word, "decode") != 0) return err_set(e, E_ARG, "vae '%.40s': encode or decode", word);
   if (!a->config && !a->weights)
@@ -357,9 +323,7 @@ static int check_words(job *j) {
   if (a->plan) return OK;
   if (!a->weights || !a->in || !a->out)
     return err_set(e, E_ARG, "vae %s: --%s FILE is missing", word, !a->weights ? "weights" : !a->in ? "in" : "out");
-  if (stat(a->out, &s) == 0 && !S_ISREG(s.st_mode))
-    return err_set(e, E_ARG, "--out %s is not a regular file", a->out);
-  return OK;
+  return cli_check_out(j->c, a->out);
 }
 
 static int run(cli *c, const void *args) {
@@ -415,7 +379,7 @@ const cli_verb verb_vae = {
         "--tile auto\n"
         "tandem vae decode --config config.json --plan 13x60x90 --tile auto",
     .exits = CLI_EXIT_STOPPED,
-    .shared = CLI_THREADS | CLI_JSON,
+    .shared = CLI_THREADS | CLI_ISA | CLI_JSON,
     .options = options,
     .min_words = 1,
     .max_words = 1,

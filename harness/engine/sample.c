@@ -255,7 +255,7 @@ static int flow_loop(sampler *s) {
     double sigma = 1 - (double)i / f->steps, t = (1 - sigma) * SCHEDULE_STEPS;
     TRY(predict(s, t, schedule_guidance(f->cfg, f->guidance, f->steps, i, SCHEDULE_STEPS - 1 - (int64_t)t)));
     view x = active(s, s->x), v = active(s, s->v), x0 = active(s, s->x0);
-    TRY(op_lincomb(s->c, &(op_lincomb_args){.y = x0, .n = 2, .x = {x, v}, .c = {1, sigma}}));
+    if (s->r->watch) TRY(op_lincomb(s->c, &(op_lincomb_args){.y = x0, .n = 2, .x = {x, v}, .c = {1, sigma}}));
     TRY(op_lincomb(s->c, &(op_lincomb_args){.y = x, .n = 2, .x = {x, v}, .c = {1, 1.0 / f->steps}}));
     TRY(watch(s, i, (int64_t)t));
   }

@@ -14,7 +14,6 @@
 #include "model/safetensors.h"
 
 #define MUON_MOMENTUM 0.95
-#define PIECES 8 /* of feed-forward rows, where a block is run again */
 
 train_config train_defaults(int base) {
   train_config f = {.steps = base ? 3000 : 900,
@@ -86,7 +85,7 @@ static int measure(trainer *r, size_t *bytes) {
                     .train = 1,
                     .base = !r->a,
                     .level = r->level,
-                    .pieces = r->level ? PIECES : 1};
+                    .pieces = r->level ? TRAIN_PIECES : 1};
   int rc = plan_measure(&r->c->err, &q, &cost);
   int64_t d = dit_width(&r->m->cfg), big = 4 * d * d;
   size_t muon = f->muon_lr > 0 ? (size_t)(3 * big + 2 * d * d) * sizeof(real) + 8 * ARENA_ALIGN : 0;
@@ -488,7 +487,7 @@ static int train_step(trainer *r, double *grad_norm) {
                .ofs = NULL,
                .out = r->out.p,
                .level = r->level,
-               .pieces = r->level ? PIECES : 1};
+               .pieces = r->level ? TRAIN_PIECES : 1};
   TRY(dit_loss(r->c, r->m, r->a, &r->g, &io, r->target.p, r->scalars));
   TRY(op_sumsq(r->c, r->scalars + 1, r->grad, r->n));
   TRY(read_scalar(r, 0, &loss));

@@ -9,6 +9,9 @@
 #include "model/schedule.h"
 #include "variants/variant.h"
 
+/* Pieces that feed-forward rows are taken in where a block is run again; any number gives the same bits. */
+#define TRAIN_PIECES 8
+
 typedef struct train_data {
   int64_t clips;
   int frames, channels, height, width; /* latents of one half */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -27,11 +26,6 @@ static int ends_in(const char *file, const char *const *ending) {
   for (; file[n] && *ending; ending++)
     if (!strcasecmp(file + n + 1, *ending)) return 1;
   return 0;
-}
-
-static int is_folder(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* --- numbered frames --- */
@@ -142,7 +136,7 @@ int clip_files_open_path(err *e, const char *path, char **out) {
   int rc = OK;
   sequence s = {0};
   *out = NULL;
-  if (!is_folder(path)) return mem_strdup(e, path, out);
+  if (!file_is_folder(path)) return mem_strdup(e, path, out);
   TRY(read_sequence(e, path, &s));
   if (!is_sequence(&s)) FAIL(e, E_FORMAT, "%s: the folder holds no numbered sequence of images", path);
   TRY(no_gap(e, path, &s));
@@ -179,7 +173,7 @@ static int add_if_sequence(err *e, clip_files *l, const char *folder, const char
   sequence s = {0};
   text_addf(&path, "%s/%s", folder, entry);
   TRY(text_ok(&path, e));
-  if (!is_folder(path.p)) goto out;
+  if (!file_is_folder(path.p)) goto out;
   TRY(read_sequence(e, path.p, &s));
   if (!is_sequence(&s)) goto out;
   TRY(no_gap(e, path.p, &s));

@@ -302,3 +302,13 @@ int file_exists(const char *path) {
   struct stat st;
   return stat(path, &st) == 0;
 }
+
+int file_is_folder(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int text_ends(const char *s, const char *tail) {
+  size_t n = strlen(s), m = strlen(tail);
+  return n >= m && !strcmp(s + n - m, tail);
+}

@@ -25,6 +25,8 @@ void text_add_json(text *t, const char *s);
 void text_add_number(text *t, double v);
 int text_ok(text *t, err *e) TD_MUST_CHECK;
 void text_free(text *t);
+/* Does s end in `tail`? */
+int text_ends(const char *s, const char *tail);
 /* Length of the UTF-8 character at s (n > 0 bytes are there); 0 when it is malformed, overlong or a surrogate. */
 size_t utf8_length(const char *s, size_t n);
 
@@ -47,5 +49,7 @@ int file_write_private(err *e, const char *path, const void *data, size_t n) TD_
 /* mkdir -p */
 int file_mkdirs(err *e, const char *path) TD_MUST_CHECK;
 int file_exists(const char *path);
+/* A folder, or a link to one. */
+int file_is_folder(const char *path);
 
 #endif

@@ -161,11 +161,6 @@ out:
   return rc;
 }
 
-static int ends(const char *s, const char *tail) {
-  size_t n = strlen(s), m = strlen(tail);
-  return n >= m && !strcmp(s + n - m, tail);
-}
-
 /* spec/default-study.md 2 */
 static void init_one(const param *p, uint64_t seed, real *w) {
   rng r = {.seed = seed, .stream = RNG_INIT, .sub = (uint32_t)rng_salt(p->name)};
@@ -183,7 +178,7 @@ static void init_one(const param *p, uint64_t seed, real *w) {
   } else if (p->rank > 1) {
     bound = 1 / sqrt((double)in);
   }
-  for (int64_t i = 0; i < p->count; i++) w[i] = norm && ends(p->name, ".weight") ? R(1.0) : R(0.0);
+  for (int64_t i = 0; i < p->count; i++) w[i] = norm && text_ends(p->name, ".weight") ? R(1.0) : R(0.0);
   if (!zero && !norm && bound > 0) params_uniform(r, bound, p->count, w);
 }
 

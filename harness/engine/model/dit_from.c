@@ -63,13 +63,7 @@ int dit_from(ctx *c, const dit_source *s, dit *out) {
   st_file *w = NULL;
   dit_config cfg;
   *out = (dit){0};
-  if (s->config) {
-    text_add(&name, s->config);
-    TRY(text_ok(&name, e));
-    TRY(json_read(e, s->config, &j));
-  } else {
-    TRY(folder_config(e, s->weights, PART_TRANSFORMER, &j, &name));
-  }
+  TRY(weights_config(e, &(weights_path){s->weights, s->config, PART_TRANSFORMER}, &j, &name));
   TRY(dit_config_read(e, j, name.p, &cfg));
   TRY(weights_open(e, s->weights, PART_TRANSFORMER, s->mode, &w));
   TRY(dit_check(e, &cfg, name.p, w)); /* before memory is taken for what a wrong config asks for */

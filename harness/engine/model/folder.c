@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/mem.h"
 
@@ -17,27 +16,17 @@ const char *part_name(model_part p) {
   return (int)p >= 0 && p < PART_COUNT ? part_names[p] : "?";
 }
 
-static int is_folder(const char *path) {
-  struct stat s;
-  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
-}
-
-static int ends(const char *s, const char *tail) {
-  size_t n = strlen(s), m = strlen(tail);
-  return n >= m && !strcmp(s + n - m, tail);
-}
-
 /* FOLDER/NAME */
 static int joined(err *e, const char *folder, const char *name, text *out) {
   out->n = 0;
-  text_addf(out, "%s%s%s", folder, ends(folder, "/") ? "" : "/", name);
+  text_addf(out, "%s%s%s", folder, text_ends(folder, "/") ? "" : "/", name);
   return text_ok(out, e);
 }
 
 int folder_is_pipeline(const char *path) {
   err e = {0};
   text t = {0};
-  int yes = is_folder(path) && joined(&e, path, "model_index.json", &t) == OK && file_exists(t.p);
+  int yes = file_is_folder(path) && joined(&e, path, "model_index.json", &t) == OK && file_exists(t.p);
   text_free(&t);
   return yes;
 }
@@ -76,12 +65,12 @@ int folder_part(err *e, const char *path, model_part p, text *out) {
   if (folder_is_pipeline(path)) {
     TRY(folder_class(e, path, p, &class));
     TRY(joined(e, path, part_name(p), out));
-    if (!is_folder(out->p))
+    if (!file_is_folder(out->p))
       FAIL(e, E_IO, "%s: %s; the pipeline's model_index.json %s", out->p, "there is no such folder",
            *class ? "lists this part: was the download complete?" : "does not list this part");
   } else {
     const char *slash = strrchr(path, '/');
-    if (is_folder(path))
+    if (file_is_folder(path))
       text_add(out, path);
     else if (slash)
       text_addn(out, path, slash == path ? 1 : (size_t)(slash - path));
@@ -119,6 +108,17 @@ out:
   return rc;
 }
 
+int weights_config(err *e, const weights_path *w, json **out, text *name) {
+  int rc = OK;
+  *out = NULL;
+  if (!w->config) return folder_config(e, w->weights, w->part, out, name);
+  text_add(name, w->config);
+  TRY(text_ok(name, e));
+  TRY(json_read(e, w->config, out));
+out:
+  return rc;
+}
+
 /* --- the index of shards ------------------------------------------------------------------------------------- */
 
 void shard_index_free(shard_index *x) {
@@ -132,7 +132,7 @@ void shard_index_free(shard_index *x) {
 
 /* A plain name beside the index: nothing that leads elsewhere, nothing hidden, nothing that spoils a terminal. */
 static int plain_name(const char *s) {
-  if (!*s || *s == '.' || strlen(s) > 255 || !ends(s, ".safetensors")) return 0;
+  if (!*s || *s == '.' || strlen(s) > 255 || !text_ends(s, ".safetensors")) return 0;
   for (; *s; s++)
     if ((unsigned char)*s < 0x20 || *s == 0x7f || *s == '/' || *s == '\\') return 0;
   return 1;
@@ -275,8 +275,8 @@ static int list_files(err *e, const char *folder, const char *tail, int shards, 
   if (!d) FAIL(e, E_IO, "%s: cannot read the folder: %s", folder, strerror(errno));
   for (struct dirent *f; (f = readdir(d)) != NULL;) {
     if (f->d_name[0] == '.') continue;
-    if (ends(f->d_name, ".bin") || ends(f->d_name, ".pt") || ends(f->d_name, ".ckpt")) l->pickled++;
-    if (!ends(f->d_name, tail) || (!shards && strstr(f->d_name, "-of-"))) continue;
+    if (text_ends(f->d_name, ".bin") || text_ends(f->d_name, ".pt") || text_ends(f->d_name, ".ckpt")) l->pickled++;
+    if (!text_ends(f->d_name, tail) || (!shards && strstr(f->d_name, "-of-"))) continue;
     if (l->found++ < 8) text_addf(&l->all, "\n  %.*s", SHOWN, f->d_name);
     TRY(joined(e, folder, f->d_name, &l->one));
   }
@@ -312,12 +312,12 @@ int weights_open(err *e, const char *path, model_part p, st_mode mode, st_file *
   int rc = OK;
   text folder = {0}, file = {0};
   *out = NULL;
-  if (is_folder(path)) {
+  if (file_is_folder(path)) {
     TRY(folder_part(e, path, p, &folder));
     TRY(pick_file(e, folder.p, &file));
     path = file.p;
   }
-  TRY(ends(path, ".json") ? open_shards(e, path, mode, out) : open_one(e, path, mode, out));
+  TRY(text_ends(path, ".json") ? open_shards(e, path, mode, out) : open_one(e, path, mode, out));
 out:
   text_free(&folder);
   text_free(&file);

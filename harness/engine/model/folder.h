@@ -39,6 +39,12 @@ int folder_file(err *e, const char *path, model_part p, const char *file, text *
 /* A part's config.json (scheduler_config.json of the scheduler), parsed; *name (text_free) is its path, for messages.
  */
 int folder_config(err *e, const char *path, model_part p, json **out, text *name) TD_MUST_CHECK;
+/* The config of weights: `config` where it is given, else folder_config of the weights' path. */
+typedef struct weights_path {
+  const char *weights, *config; /* config NULL: the one beside the weights */
+  model_part part;
+} weights_path;
+int weights_config(err *e, const weights_path *w, json **out, text *name) TD_MUST_CHECK;
 
 /* The tensors at `path`: a .safetensors file, a .safetensors.index.json, a part's folder, or a pipeline folder, whose
  * part `p` is taken. Where the file system cannot map files, they are read (ST_READ). */

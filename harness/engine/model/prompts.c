@@ -29,11 +29,6 @@ typedef struct work {
 
 /* --- what the rows follow from --------------------------------------------------------------------------------- */
 
-static int is_folder(const char *path) {
-  struct stat s;
-  return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
-}
-
 static int open_parts(work *w) {
   int rc = OK;
   const prompt_request *r = w->r;
@@ -43,7 +38,7 @@ static int open_parts(work *w) {
   TRY(t5_config_read(w->e, w->config, w->config_name.p, &w->cfg));
   TRY(weights_open(w->e, encoder, PART_TEXT_ENCODER, ST_MAP, &w->weights));
   TRY(t5_check(w->e, &w->cfg, w->config_name.p, w->weights));
-  if (is_folder(words)) {
+  if (file_is_folder(words)) {
     TRY(folder_file(w->e, words, PART_TOKENIZER, "spiece.model", &w->spiece));
   } else {
     text_add(&w->spiece, words);
