@@ -53,3 +53,14 @@ void scratch_close(void) {
   if (root[0]) nftw(root, drop, 16, FTW_DEPTH | FTW_PHYS);
   root[0] = 0;
 }
+
+int scratch_setup(void **state) {
+  (void)state;
+  return !scratch_open();
+}
+
+int scratch_teardown(void **state) {
+  (void)state;
+  scratch_close();
+  return 0;
+}

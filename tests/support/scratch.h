@@ -10,5 +10,8 @@ const char *scratch_path(int slot, const char *name);
 void scratch_write(const char *name, const char *contents);
 /* Removes the folder and all in it. */
 void scratch_close(void);
+/* The two as group fixtures of cmocka. */
+int scratch_setup(void **state);
+int scratch_teardown(void **state);
 
 #endif

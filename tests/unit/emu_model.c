@@ -13,31 +13,10 @@
 
 #include "base/rng.h"
 #include "sample.h"
-#include "train.h"
+#include "tiny_set.h"
 
 #define CLIPS 2
-#define FRAMES 2
-#define HEIGHT 4
-#define WIDTH 6
-#define CHANNELS 4
-#define HALF (FRAMES * CHANNELS * HEIGHT * WIDTH)
-#define TEXT 4
-#define TEXT_DIM 24
 #define STEPS 5
-
-typedef struct set {
-  float rgb[CLIPS * HALF], alpha[CLIPS * HALF], rows[CLIPS * TEXT * TEXT_DIM], none[TEXT * TEXT_DIM];
-} set;
-
-static set make_set(void) {
-  set s;
-  rng r = {.seed = 4, .stream = RNG_TEST, .sub = 50};
-  rng_normal(r, 0, CLIPS * HALF, s.rgb);
-  for (int i = 0; i < CLIPS * HALF; i++) s.alpha[i] = 0.5f * s.rgb[i] + 0.2f;
-  rng_normal(r, 1 << 20, CLIPS * TEXT * TEXT_DIM, s.rows);
-  rng_normal(r, 2 << 20, TEXT * TEXT_DIM, s.none);
-  return s;
-}
 
 typedef struct model {
   ctx c;
@@ -58,15 +37,15 @@ static int model_open(model *x, const char *backend, dtype storage, const char *
   dit_config cfg = {.layers = 2,
                     .heads = 2,
                     .head_dim = 64,
-                    .in_channels = CHANNELS,
-                    .out_channels = CHANNELS,
+                    .in_channels = TINY_CHANNELS,
+                    .out_channels = TINY_CHANNELS,
                     .patch = 2,
                     .patch_t = 1,
                     .time_dim = 16,
-                    .text_dim = TEXT_DIM,
-                    .max_text = TEXT,
-                    .sample_height = HEIGHT,
-                    .sample_width = WIDTH,
+                    .text_dim = TINY_TEXT_DIM,
+                    .max_text = TINY_TEXT,
+                    .sample_height = TINY_HEIGHT,
+                    .sample_width = TINY_WIDTH,
                     .sample_frames = 5,
                     .temporal_compression = 4,
                     .rotary = 1,
@@ -104,21 +83,12 @@ static int stop_now(void *user) {
 }
 
 /* Trains STEPS steps, or until `stop` of them; losses [STEPS]. */
-static int train(model *x, const set *s, const char *checkpoint, int stop, float *losses) {
-  train_data d = {.clips = CLIPS,
-                  .frames = FRAMES,
-                  .channels = CHANNELS,
-                  .height = HEIGHT,
-                  .width = WIDTH,
-                  .rgb = s->rgb,
-                  .alpha = s->alpha,
-                  .n_text = TEXT,
-                  .text_dim = TEXT_DIM,
-                  .text = s->rows,
-                  .null_text = s->none};
+static int train(model *x, const tiny_set *s, const char *checkpoint, int stop, float *losses) {
+  train_data d = tiny_set_data(s);
   train_config f = train_defaults(x->base);
   train_hooks hooks = {.stop = stop_now, .user = &stop};
   train_result r = {0};
+  d.clips = CLIPS;
   f.steps = STEPS;
   f.batch = 2;
   f.warmup = 1;
@@ -145,7 +115,8 @@ static double bound_of(dtype storage) {
 }
 
 static void train_all(dtype storage) {
-  const set s = make_set();
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   for (const variant *const *v = variant_list(); *v; v++) {
     float losses[3][STEPS];
     for (int i = 0; i < 3; i++) { /* cpu, cuda, cuda again */
@@ -169,17 +140,17 @@ static void test_train_bf16(void **state) {
   train_all(DT_BF16);
 }
 
-static void sample(model *x, const set *s, float *rgb, float *alpha) {
+static void sample(model *x, const tiny_set *s, float *rgb, float *alpha) {
   const uint64_t seeds[] = {100, 101};
   sample_config cfg = sample_defaults();
   cfg.steps = 4;
   sample_request r = {.clips = CLIPS,
-                      .frames = FRAMES,
-                      .height = HEIGHT,
-                      .width = WIDTH,
+                      .frames = TINY_FRAMES,
+                      .height = TINY_HEIGHT,
+                      .width = TINY_WIDTH,
                       .seeds = seeds,
-                      .n_text = TEXT,
-                      .text_dim = TEXT_DIM,
+                      .n_text = TINY_TEXT,
+                      .text_dim = TINY_TEXT_DIM,
                       .text = s->rows,
                       .null_text = s->none};
   must(x, sample_run(&x->c, &x->m, &x->a, &x->d, &cfg, &r, rgb, x->base ? NULL : alpha), "sample");
@@ -196,9 +167,10 @@ static double distance(const float *a, const float *b, int n, double *power) {
 
 /* Four steps of guided sampling: distance over size of all latents. */
 static void sample_all(dtype storage, double bound) {
-  const set s = make_set();
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   for (const variant *const *v = variant_list(); *v; v++) {
-    float rgb[2][CLIPS * HALF] = {{0}}, alpha[2][CLIPS * HALF] = {{0}};
+    float rgb[2][CLIPS * TINY_HALF] = {{0}}, alpha[2][CLIPS * TINY_HALF] = {{0}};
     double power = 0, d;
     for (int i = 0; i < 2; i++) {
       model x;
@@ -206,7 +178,7 @@ static void sample_all(dtype storage, double bound) {
       sample(&x, &s, rgb[i], alpha[i]);
       model_close(&x);
     }
-    d = distance(rgb[0], rgb[1], CLIPS * HALF, &power) + distance(alpha[0], alpha[1], CLIPS * HALF, &power);
+    d = distance(rgb[0], rgb[1], CLIPS * TINY_HALF, &power) + distance(alpha[0], alpha[1], CLIPS * TINY_HALF, &power);
     if (!(power > 1)) fail_msg("%s: the reference's latents are nearly zero", (*v)->name);
     if (!(sqrt(d / power) <= bound)) fail_msg("%s: samples differ by %g of their size", (*v)->name, sqrt(d / power));
   }
@@ -223,7 +195,8 @@ static void test_sample_bf16(void **state) {
 
 /* Stopped after two steps on one backend, finished on the other. */
 static void finish_elsewhere(const char *first, const char *second) {
-  const set s = make_set();
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   char path[] = "/tmp/emu_model_XXXXXX";
   float want[STEPS], got[STEPS];
   model x;

@@ -450,18 +450,6 @@ static void test_bad_configs(void **state) {
   }
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_parts),          cmocka_unit_test(test_same_tensors),
@@ -472,5 +460,5 @@ int main(void) {
       cmocka_unit_test(test_shrinking_file), cmocka_unit_test(test_which_file),
       cmocka_unit_test(test_bad_configs),
   };
-  return cmocka_run_group_tests(tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

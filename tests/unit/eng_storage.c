@@ -11,8 +11,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "tiny_model.h"
-#include "train.h"
+#include "tiny_set.h"
 
 /* --- forward --- */
 
@@ -89,33 +88,8 @@ static void test_gradients(void **state) {
   }
 }
 
-#define CLIPS 6
-#define HALF (2 * 4 * 4 * 6)
+#define CLIPS TINY_CLIPS
 #define STEPS 5
-
-typedef struct set {
-  float rgb[CLIPS * HALF], alpha[CLIPS * HALF], rows[CLIPS * TINY_TEXT * TINY_TEXT_DIM],
-      none[TINY_TEXT * TINY_TEXT_DIM];
-} set;
-
-static train_data make_set(set *s) {
-  rng r = {.seed = 4, .stream = RNG_TEST, .sub = 60};
-  rng_normal(r, 0, CLIPS * HALF, s->rgb);
-  for (int i = 0; i < CLIPS * HALF; i++) s->alpha[i] = 0.5f * s->rgb[i] + 0.2f;
-  rng_normal(r, 1 << 20, CLIPS * TINY_TEXT * TINY_TEXT_DIM, s->rows);
-  rng_normal(r, 2 << 20, TINY_TEXT * TINY_TEXT_DIM, s->none);
-  return (train_data){.clips = CLIPS,
-                      .frames = 2,
-                      .channels = 4,
-                      .height = 4,
-                      .width = 6,
-                      .rgb = s->rgb,
-                      .alpha = s->alpha,
-                      .n_text = TINY_TEXT,
-                      .text_dim = TINY_TEXT_DIM,
-                      .text = s->rows,
-                      .null_text = s->none};
-}
 
 typedef struct outcome {
   float losses[STEPS];
@@ -125,10 +99,11 @@ typedef struct outcome {
 
 static outcome train(const char *name, dtype storage, int threads) {
   tiny t;
-  set s;
+  tiny_set s;
   outcome y = {0};
   train_result r;
-  train_data data = make_set(&s);
+  tiny_set_fill(&s, 60);
+  train_data data = tiny_set_data(&s);
   int base = !strcmp(name, "base");
   train_config f = train_defaults(base);
   f.steps = STEPS, f.batch = CLIPS, f.warmup = 1, f.hold = 1, f.rank = 4, f.checkpoint_every = 0;

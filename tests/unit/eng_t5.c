@@ -368,23 +368,11 @@ static void test_cache_damage(void **state) {
   refused(prompts_encode(&e, &r, &rows), &e, E_ARG, "need a model folder");
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_golden),  cmocka_unit_test(test_epsilon),    cmocka_unit_test(test_bits),
       cmocka_unit_test(test_buckets), cmocka_unit_test(test_refusals),   cmocka_unit_test(test_ids),
       cmocka_unit_test(test_prompts), cmocka_unit_test(test_bad_models), cmocka_unit_test(test_cache_damage),
   };
-  return cmocka_run_group_tests(tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

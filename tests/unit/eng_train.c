@@ -13,40 +13,11 @@
 
 #include "base/rng.h"
 #include "sample.h"
-#include "tiny_model.h"
-#include "train.h"
+#include "tiny_set.h"
 
-#define CLIPS 6
-#define FRAMES 2
-#define HALF (FRAMES * 4 * 4 * 6)
-
-typedef struct set {
-  float rgb[CLIPS * HALF], alpha[CLIPS * HALF], rows[CLIPS * TINY_TEXT * TINY_TEXT_DIM],
-      none[TINY_TEXT * TINY_TEXT_DIM];
-} set;
-
-static void make_set(set *s) {
-  rng r = {.seed = 4, .stream = RNG_TEST, .sub = 50};
-  rng_normal(r, 0, CLIPS * HALF, s->rgb);
-  /* alpha is a function of RGB, so there is something to learn */
-  for (int i = 0; i < CLIPS * HALF; i++) s->alpha[i] = 0.5f * s->rgb[i] + 0.2f;
-  rng_normal(r, 1 << 20, CLIPS * TINY_TEXT * TINY_TEXT_DIM, s->rows);
-  rng_normal(r, 2 << 20, TINY_TEXT * TINY_TEXT_DIM, s->none);
-}
-
-static train_data data_of(const set *s) {
-  return (train_data){.clips = CLIPS,
-                      .frames = FRAMES,
-                      .channels = 4,
-                      .height = 4,
-                      .width = 6,
-                      .rgb = s->rgb,
-                      .alpha = s->alpha,
-                      .n_text = TINY_TEXT,
-                      .text_dim = TINY_TEXT_DIM,
-                      .text = s->rows,
-                      .null_text = s->none};
-}
+#define CLIPS TINY_CLIPS
+#define FRAMES TINY_FRAMES
+#define HALF TINY_HALF
 
 static train_config config_of(int base, int64_t steps) {
   train_config f = train_defaults(base);
@@ -71,8 +42,8 @@ static int stop_now(void *user) {
   return ++steps_seen == *(const int64_t *)user;
 }
 
-static int train(const run_options *o, const train_config *cfg, const set *s, real **w, int64_t *n, train_result *out,
-                 char *message) {
+static int train(const run_options *o, const train_config *cfg, const tiny_set *s, real **w, int64_t *n,
+                 train_result *out, char *message) {
   tiny t;
   int base = !strcmp(o->design, "base");
   tiny_open(&t,
@@ -84,7 +55,7 @@ static int train(const run_options *o, const train_config *cfg, const set *s, re
                             .threads = o->threads},
             9);
   if (!base) tiny_must(&t, adapter_init(&t.c, &t.a, &t.m, &t.l, 1), "init");
-  train_data d = data_of(s);
+  train_data d = tiny_set_data(s);
   int64_t stop = o->stop_after;
   train_hooks hooks = {.stop = stop_now, .user = &stop};
   steps_seen = 0;
@@ -110,8 +81,8 @@ static double mean_of(const float *x, int64_t from, int64_t to) {
 
 static void test_every_design_learns(void **state) {
   (void)state;
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   for (const variant *const *v = variant_list(); *v; v++) {
     train_result r;
     train_config cfg = config_of(0, 40);
@@ -124,7 +95,7 @@ static void test_every_design_learns(void **state) {
   }
 }
 
-static void same_run(const run_options *a, const run_options *b, const train_config *cfg, const set *s) {
+static void same_run(const run_options *a, const run_options *b, const train_config *cfg, const tiny_set *s) {
   real *wa, *wb;
   int64_t na, nb;
   train_result ra, rb;
@@ -141,8 +112,8 @@ static void same_run(const run_options *a, const run_options *b, const train_con
 
 static void test_threads_do_not_matter(void **state) {
   (void)state;
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   static const char *const designs[] = {"sequence", "batch:exchange=module", "latent", "base"};
   for (size_t i = 0; i < sizeof designs / sizeof designs[0]; i++) {
     train_config cfg = config_of(!strcmp(designs[i], "base"), 4);
@@ -157,8 +128,8 @@ static void test_levels_do_not_matter(void **state) {
   (void)state;
 #if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx2")) skip();
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   train_config cfg = config_of(0, 4);
   same_run(&(run_options){.design = "sequence", .isa = "v3"}, &(run_options){.design = "sequence", .isa = "v4"}, &cfg,
            &s);
@@ -169,8 +140,8 @@ static void test_levels_do_not_matter(void **state) {
 
 /* Stopped after any step and started again, as often as it takes: the bits of an uninterrupted run. */
 static void resume_case(const char *name, int64_t every) {
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   char path[] = "/tmp/td-train-XXXXXX";
   int fd = mkstemp(path);
   assert_true(fd >= 0);
@@ -210,8 +181,8 @@ static void test_resume(void **state) {
 /* A checkpoint of other settings is not continued. */
 static void test_foreign_checkpoint(void **state) {
   (void)state;
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   char path[] = "/tmp/td-train-XXXXXX";
   int fd = mkstemp(path);
   assert_true(fd >= 0);
@@ -231,10 +202,10 @@ static void test_foreign_checkpoint(void **state) {
 
 static void test_broken_loss(void **state) {
   (void)state;
-  set s;
+  tiny_set s;
   char message[512];
   train_result r;
-  make_set(&s);
+  tiny_set_fill(&s, 50);
   s.alpha[3 * HALF + 7] = NAN;
   train_config cfg = config_of(0, 50);
   assert_int_equal(train(&(run_options){.design = "sequence"}, &cfg, &s, NULL, NULL, &r, message), E_NAN);
@@ -245,8 +216,8 @@ static void test_broken_loss(void **state) {
 /* Seed 0 is a seed: it differs from 1 and repeats itself. */
 static void test_seed_zero(void **state) {
   (void)state;
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   train_result a, b, c;
   train_config cfg = config_of(0, 2);
   cfg.seed = 0;
@@ -263,7 +234,8 @@ static void test_seed_zero(void **state) {
 
 /* --- sampling --- */
 
-static void sample(tiny *t, const set *s, int64_t first, int64_t n, sampler_kind kind, float *rgb, float *alpha) {
+static void sample(tiny *t, const tiny_set *s, int64_t first, int64_t n, sampler_kind kind, float *rgb,
+                   float *alpha) {
   uint64_t seeds[CLIPS];
   sample_config cfg = sample_defaults();
   cfg.steps = 4;
@@ -283,8 +255,8 @@ static void sample(tiny *t, const set *s, int64_t first, int64_t n, sampler_kind
 
 static void test_batch_does_not_matter(void **state) {
   (void)state;
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   static const sampler_kind kinds[] = {SAMPLER_DDIM, SAMPLER_DPM, SAMPLER_EULER};
   for (const variant *const *v = variant_list(); *v; v++)
     for (int k = 0; k < 3; k++) {
@@ -306,8 +278,8 @@ static void test_batch_does_not_matter(void **state) {
 /* Designs that promise it sample the base model's RGB, bit for bit, under the same noise; start_noise acts. */
 static void test_paired_noise(void **state) {
   (void)state;
-  set s;
-  make_set(&s);
+  tiny_set s;
+  tiny_set_fill(&s, 50);
   float want[CLIPS * HALF], rgb[CLIPS * HALF], alpha[2][CLIPS * HALF];
   for (int k = 0; k < 2; k++) {
     sampler_kind kind = k ? SAMPLER_DPM : SAMPLER_DDIM;
@@ -336,7 +308,7 @@ static void test_paired_noise(void **state) {
 }
 
 /* Distance from a clip of what Euler steps from noise lead to. */
-static double flow_distance(tiny *t, const set *s) {
+static double flow_distance(tiny *t, const tiny_set *s) {
   const uint64_t seed = 21;
   static float rgb[HALF];
   const sample_config f = {.sampler = SAMPLER_EULER, .steps = 20, .guidance = 1, .cfg = CFG_CONSTANT, .snr_shift = 1};
@@ -362,15 +334,15 @@ static double flow_distance(tiny *t, const set *s) {
  * does a model that learnt v. */
 static void test_flow(void **state) {
   (void)state;
-  static set s;
+  static tiny_set s;
   double distance[2], before = 0;
-  make_set(&s);
+  tiny_set_fill(&s, 50);
   for (int k = 0; k < 2; k++) {
     tiny t;
     train_result r;
     tiny_open(&t, &(tiny_options){.design = "base", .rotary = 1, .base_trainable = 1}, 9);
     before = flow_distance(&t, &s);
-    train_data d = data_of(&s);
+    train_data d = tiny_set_data(&s);
     d.clips = 1;
     train_config cfg = config_of(1, 150);
     cfg.objective = k ? OBJ_V : OBJ_FLOW;

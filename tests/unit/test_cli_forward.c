@@ -315,18 +315,6 @@ static void test_bad_outputs(void **state) {
   must_refuse(&c, 2, SAYS("/dev/null"));
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const char *program = getenv("TANDEM_BINARY");
   if (!program || access(program, X_OK) || !getenv("TANDEM_SOURCE")) {
@@ -338,5 +326,5 @@ int main(void) {
       cmocka_unit_test(test_bad_inputs),  cmocka_unit_test(test_bad_weights), cmocka_unit_test(test_bad_adapters),
       cmocka_unit_test(test_bad_outputs),
   };
-  return cmocka_run_group_tests(tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

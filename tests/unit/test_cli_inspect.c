@@ -168,18 +168,6 @@ static void test_problems(void **state) {
   assert_int_equal(CALL("inspect", scratch_path(0, "nowhere")), 1);
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const char *program = getenv("TANDEM_BINARY");
   if (!program || access(program, X_OK) || !getenv("TANDEM_SOURCE")) {
@@ -188,5 +176,5 @@ int main(void) {
   }
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_pipeline), cmocka_unit_test(test_size),
                                      cmocka_unit_test(test_adapter), cmocka_unit_test(test_problems)};
-  return cmocka_run_group_tests(tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

@@ -95,18 +95,6 @@ static void test_tiles(void **state) {
   st_close(want);
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const char *program = getenv("TANDEM_BINARY");
   if (!program || access(program, X_OK) || !getenv("TANDEM_SOURCE")) {
@@ -114,5 +102,5 @@ int main(void) {
     return 77;
   }
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_whole), cmocka_unit_test(test_tiles)};
-  return cmocka_run_group_tests(tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

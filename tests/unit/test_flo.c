@@ -16,17 +16,6 @@
 #include "model/safetensors.h"
 #include "scratch.h"
 
-static int open_scratch(void **state) {
-  (void)state;
-  return !scratch_open();
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 static uint32_t word(const char *p) {
   uint32_t v = 0;
   for (int k = 3; k >= 0; k--) v = v << 8 | (unsigned char)p[k];
@@ -112,5 +101,5 @@ int main(void) {
     return 77;
   }
   const struct CMUnitTest tests[] = {cmocka_unit_test(golden_flow), cmocka_unit_test(bytes_are_little_endian)};
-  return cmocka_run_group_tests(tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests(tests, scratch_setup, scratch_teardown);
 }

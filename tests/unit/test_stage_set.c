@@ -303,18 +303,6 @@ static void roles_and_hashes(void **state) {
   assert_int_equal(n, FACT_COUNT);
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(same_clips_are_alike),
@@ -326,5 +314,5 @@ int main(void) {
       cmocka_unit_test(another_version_is_refused),
       cmocka_unit_test(roles_and_hashes),
   };
-  return cmocka_run_group_tests_name("stage_set", tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests_name("stage_set", tests, scratch_setup, scratch_teardown);
 }

@@ -887,18 +887,6 @@ static void shipped_prompts_are_the_worlds(void **state) {
   drop(&l);
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(table_is_sound),
@@ -928,5 +916,5 @@ int main(void) {
       cmocka_unit_test(shipped_studies_are_good),
       cmocka_unit_test(shipped_prompts_are_the_worlds),
   };
-  return cmocka_run_group_tests_name("study", tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests_name("study", tests, scratch_setup, scratch_teardown);
 }

@@ -1009,18 +1009,6 @@ static void folders_have_content(void **state) {
   assert_non_null(strstr(e.text, "empty"));
 }
 
-static int open_scratch(void **state) {
-  (void)state;
-  scratch_open();
-  return 0;
-}
-
-static int close_scratch(void **state) {
-  (void)state;
-  scratch_close();
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_and_order),
@@ -1058,5 +1046,5 @@ int main(void) {
       cmocka_unit_test(command_line_enters_keys),
       cmocka_unit_test(folders_have_content),
   };
-  return cmocka_run_group_tests_name("study_plan", tests, open_scratch, close_scratch);
+  return cmocka_run_group_tests_name("study_plan", tests, scratch_setup, scratch_teardown);
 }
